@@ -1,0 +1,60 @@
+# Every target sets up what it needs: .venv with the tested versions (constraints.txt) and the default data in the cache.
+#   make demo    the main job, end to end         make test       the whole test suite
+#   make results the tables of docs/results.md    make test-fast  its fast part
+# PYTHON=... chooses the interpreter; DATA=DIR and EMBEDDINGS="FILE ..." choose what `make results` runs on.
+
+PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.10; do \
+	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' && echo $$p && break; done)
+BIN := .venv/bin
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: demo results test test-fast lint constraints clean
+
+demo: .venv/installed
+	$(BIN)/tfq-llm data fetch movie-reviews
+	$(BIN)/tfq-llm train demo --run-dir runs/demo
+
+results: .venv/installed
+	$(BIN)/tfq-llm results $(if $(DATA),--data $(DATA)) $(foreach file,$(EMBEDDINGS),--embeddings $(file))
+
+test: .venv/installed-dev
+	$(BIN)/pytest
+
+test-fast: .venv/installed-dev
+	$(BIN)/pytest -m "not slow"
+
+lint: .venv/installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+.venv/bin/python:
+	@test "$$(uname -sm)" = "Linux x86_64" || { echo "tfq_llm needs Linux on x86-64, the only platform TensorFlow Quantum has \
+	wheels for; this is $$(uname -sm): use such a machine, a virtual machine or a container." >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "tfq_llm needs Python 3.10, 3.11 or 3.12 (TensorFlow 2.18 has no wheels for others) and found \
+	$$(python3 --version 2>&1): install one, or name it with 'make PYTHON=/path/to/python3.12 ...'." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' || { echo "tfq_llm needs Python 3.10, 3.11 or \
+	3.12 (TensorFlow 2.18 has no wheels for others) and '$(PYTHON)' is not one: name one with 'make PYTHON=/path/to/python3.12 ...'." >&2; exit 1; }
+	@echo "Making .venv with $$($(PYTHON) --version)"
+	@# Debian's python3 has no ensurepip without the package python3-venv: pip then comes through the machine's own pip.
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null && $(PYTHON) -m venv .venv || { rm -rf .venv && $(PYTHON) -m venv --without-pip .venv \
+	&& $(PYTHON) -m pip install --quiet --target "$$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" pip; }
+
+.venv/installed: setup.py constraints.txt | .venv/bin/python
+	@echo "Installing tfq_llm and its tested versions (about 2 GB to download, once)"
+	$(BIN)/python -m pip install --quiet --editable . --constraint constraints.txt
+	@touch $@
+
+.venv/installed-dev: setup.py constraints.txt | .venv/bin/python
+	@echo "Installing tfq_llm, its tested versions and the test tools (about 2 GB to download, once)"
+	$(BIN)/python -m pip install --quiet --editable ".[dev]" --constraint constraints.txt
+	@touch $@ .venv/installed
+
+constraints: .venv/installed-dev
+	$(BIN)/python -m pip install --quiet uv
+	{ head -2 constraints.txt; $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-annotate --no-header \
+	--all-extras setup.py | grep -v '^colorama'; } > constraints.new
+	mv constraints.new constraints.txt
+
+clean:
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,69 @@
+"""Packaging of tfq_llm. What may be installed is here; which exact versions were tested is in constraints.txt."""
+
+import platform
+import sys
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+if sys.platform != "linux" or platform.machine() != "x86_64":
+    sys.exit(
+        f"tfq-llm needs Linux on x86-64, the only platform TensorFlow Quantum 0.7.6 has wheels for; this is {platform.system()} on "
+        f"{platform.machine()}: use such a machine, a virtual machine or a container."
+    )
+
+setup(
+    name="tfq-llm",
+    version="0.1.0",
+    description="Fine-tune language models with quantum circuits, on Cirq and TensorFlow Quantum",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.10,<3.13",
+    packages=find_packages(include=["tfq_llm", "tfq_llm.*"]),
+    package_data={"tfq_llm": ["py.typed"], "tfq_llm.pipelines": ["configs/*.yaml"]},
+    entry_points={"console_scripts": ["tfq-llm=tfq_llm.cli:main"]},
+    install_requires=[
+        "cirq-core==1.5.0",
+        "cirq-ionq==1.5.0",
+        "numpy>=2.0,<2.1",
+        "omegaconf>=2.3",
+        "pandas>=2.2",
+        "pip>=22.3",
+        "platformdirs>=4",
+        "pydantic>=2.7",
+        "safetensors>=0.4",
+        "scikit-learn>=1.5",
+        "scipy>=1.13",
+        "sympy",
+        "tensorflow>=2.18.1,<2.19",
+        "tensorflow-hub>=0.16.1",
+        "tensorflow-quantum==0.7.6",
+        "tensorflow-text>=2.18.1,<2.19",
+        "tf-keras>=2.18,<2.19",
+        "tqdm>=4.66",
+        "typer>=0.12",
+    ],
+    extras_require={
+        "tfds": ["tensorflow-datasets>=4.9.7"],
+        "dev": [
+            "build",
+            "hypothesis",
+            "mypy",
+            "pre-commit",
+            "pytest",
+            "ruff",
+            "tensorflow-datasets>=4.9.7",
+            "types-PyYAML",
+            "types-tqdm",
+        ],
+    },
+    classifiers=[
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)

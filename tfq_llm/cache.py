@@ -1,0 +1,105 @@
+"""Where downloaded and derived files are kept, and how they are written so that a killed process leaves nothing half done."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import platformdirs
+
+from tfq_llm.errors import InputError
+
+MANIFEST = "MANIFEST.json"
+
+
+def cache_dir(*parts: str) -> Path:
+    """Returns (and makes) a directory of the cache: `$TFQ_LLM_CACHE` if set, else the platform's user cache.
+
+    Raises:
+        InputError: the directory cannot be made or written.
+    """
+    root = os.environ.get("TFQ_LLM_CACHE") or platformdirs.user_cache_dir("tfq_llm")
+    path = Path(root).expanduser().joinpath(*parts)
+    return writable_directory(path, "Set TFQ_LLM_CACHE to a directory you can write to.")
+
+
+def writable_directory(path: Path, advice: str) -> Path:
+    """Makes `path` if need be and returns it.
+
+    Raises:
+        InputError: it cannot be made or written; `advice` ends the message.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise InputError(f"cannot write to the directory '{path}' ({error.strerror or error}). {advice}") from error
+    return path
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def directory_digests(directory: Path) -> dict[str, str]:
+    """SHA-256 of every file below `directory` but its manifest, by relative path, sorted."""
+    files = sorted(path for path in directory.rglob("*") if path.is_file() and path != directory / MANIFEST)
+    return {path.relative_to(directory).as_posix(): file_digest(path) for path in files}
+
+
+@contextmanager
+def atomic_file(target: Path) -> Iterator[Path]:
+    """Yields a temporary path beside `target`; moves it into place when the block ends without an exception."""
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(target: Path, text: str) -> None:
+    """Writes `text` (UTF-8) to `target` in one step: a reader sees the old file or the new one, never a part."""
+    with atomic_file(target) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def atomic_directory(target: Path) -> Iterator[Path]:
+    """Yields a new empty directory; when the block ends well, adds a checksum manifest and moves it to `target`.
+
+    An older `target` is replaced. If another process put a good one there meanwhile, that one stays.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        yield temporary
+        (temporary / MANIFEST).write_text(json.dumps(directory_digests(temporary), indent=1), encoding="utf-8")
+        if not is_intact(target):
+            shutil.rmtree(target, ignore_errors=True)
+            os.replace(temporary, target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def is_intact(directory: Path) -> bool:
+    """Whether `directory` was finished by `atomic_directory` and every file still has its checksum."""
+    try:
+        manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return manifest == directory_digests(directory)

@@ -1,0 +1,192 @@
+"""The whole configuration of a run: what may be set, its default, and what goes together. No TensorFlow here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from yaml import YAMLError
+
+from tfq_llm.errors import InputError, did_you_mean
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Section(BaseModel):
+    """A frozen group of settings that refuses names it does not know and values of another type."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class DataConfig(Section):
+    """Which texts, and how they are divided."""
+
+    name: str = Field("movie-reviews", description="a named set, a file, or a directory of train/dev/test .tsv")
+    embeddings: str | None = Field(None, description="an .npz file of embeddings and labels to use in place of texts")
+    text_column: str | None = None
+    label_column: str | None = None
+    protocol: Literal["few-shot", "given"] = Field("few-shot", description="draw a few rows per class, or keep the set's own parts")
+    per_class: int = Field(256, ge=2, description="rows per class that training and validation share")
+    validation_fraction: float = Field(0.15, gt=0, lt=1)
+    test_rows: int | None = Field(None, ge=2, description="score a stratified part of the test rows; all of them if not set")
+
+
+class SentenceEncoderConfig(Section):
+    """Which sentence encoder, see `tfq_llm.encoders.load`."""
+
+    name: str = Field("minilm", description="minilm, a sentence-transformers directory, a SavedModel or a TF-Hub handle")
+    max_tokens: int = Field(128, ge=2, le=512)
+    preprocessor: str | None = None
+    output_key: str | None = None
+
+
+class HeadConfig(Section):
+    """The hybrid head: amplitude encoder, angle scaling, re-uploading PQC, one linear layer.
+
+    Where the paper is silent the defaults are this project's choices; docs/design.md lists them.
+    """
+
+    num_qubits: int | None = Field(None, ge=2, le=20, description="default: the fewest that hold the embedding and its padding")
+    num_encoders: int = Field(1, ge=1, description="E, parallel amplitude encoders")
+    encoder_layers: int = Field(6, ge=1, description="layers of the amplitude encoder's ansatz")
+    encoder_connectivity: int | None = Field(None, ge=1, description="of the amplitude encoder; default: all to all")
+    padding: Literal["constant", "zero"] = "constant"
+    padding_value: float = 3.0
+    merge: Literal["average", "concatenate"] = "average"
+    trainable_gain: bool = Field(True, description="train the factor from ⟨Z⟩ to an angle, which starts at π")
+    bias: bool = Field(True, description="train an offset of the angle, which starts at 0")
+    reuploads: int = Field(2, ge=1, description="N")
+    layers: int = Field(1, ge=1, description="layers of PQC 1")
+    final_layers: int = Field(1, ge=1, description="layers of PQC 2")
+    connectivity: int = Field(2, ge=1, description="C of PQC 1 and PQC 2")
+    num_measured: int | None = Field(None, ge=1, description="Q_m; default: 1 for two classes as in the paper, all qubits for more")
+    entangling: bool = Field(True, description="False leaves all CNOTs out (ablation)")
+    shared: bool = Field(True, description="False gives every block PQC 1 angles of its own (ablation)")
+    executor: Literal["tfq", "tensorflow"] = Field("tfq", description="what runs the re-uploading circuit")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> HeadConfig:
+        if self.merge == "concatenate" and self.num_qubits is None and self.num_encoders > 1:
+            raise ValueError("merge 'concatenate' needs num_qubits, the qubits of each amplitude encoder")
+        if self.num_qubits is not None:
+            for name, value, qubits in (
+                ("encoder_connectivity", self.encoder_connectivity, self.num_qubits),
+                ("connectivity", self.connectivity, self.qpu_qubits(self.num_qubits)),
+                ("num_measured", self.num_measured, self.qpu_qubits(self.num_qubits) + 1),
+            ):
+                if value is not None and value >= qubits:
+                    raise ValueError(f"{name} is {value}, but must be below {qubits} for these numbers of qubits")
+        return self
+
+    def qpu_qubits(self, encoder_qubits: int) -> int:
+        """Qubits of the re-uploading circuit behind amplitude encoders of `encoder_qubits`."""
+        return encoder_qubits * (self.num_encoders if self.merge == "concatenate" else 1)
+
+
+class FitConfig(Section):
+    """One call of `model.fit`: AdamW with cosine decay, early stopping on the validation loss."""
+
+    epochs: int = Field(40, ge=1)
+    batch_size: int = Field(32, ge=2)
+    learning_rate: float = Field(0.005, gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+    patience: int = Field(10, ge=1, description="epochs without a better validation loss before stopping")
+
+
+class PhaseConfig(FitConfig):
+    """A phase that can be left out."""
+
+    enabled: bool = True
+
+
+class Config(Section):
+    """Everything that decides a run."""
+
+    seed: int = Field(0, ge=0, description="decides split, initial weights and the order of batches")
+    data: DataConfig = DataConfig()
+    encoder: SentenceEncoderConfig = SentenceEncoderConfig()
+    head: HeadConfig = HeadConfig()
+    tuning: PhaseConfig = PhaseConfig(epochs=4, learning_rate=3e-5, weight_decay=0.01, patience=4)
+    head_training: FitConfig = FitConfig()
+    joint: PhaseConfig = PhaseConfig(enabled=False, epochs=2, learning_rate=1e-5, weight_decay=0.01, patience=2)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Config:
+        if self.data.embeddings and (self.tuning.enabled or self.joint.enabled):
+            raise ValueError(
+                "data.embeddings are fixed vectors, so no sentence encoder can be trained: set tuning.enabled and joint.enabled to false"
+            )
+        return self
+
+
+def load_config(path: Path | str, overrides: list[str] | tuple[str, ...] = ()) -> Config:
+    """Reads and validates a YAML file.
+
+    Args:
+        path: the file.
+        overrides: "section.key=value" each, as in `--set`.
+
+    Raises:
+        InputError: the file cannot be read, or some settings are wrong; the message names every one with its path.
+    """
+    try:
+        settings = OmegaConf.load(path)
+    except OSError as error:
+        raise InputError(f"cannot read the configuration '{path}': {error.strerror}.") from error
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"'{path}' is not valid YAML: {error}") from error
+    if not OmegaConf.is_dict(settings):
+        raise InputError(f"'{path}' must be a mapping of sections such as 'data:' and 'head:'.")
+    return make_config(OmegaConf.merge(settings, _dotlist(overrides)), str(path))
+
+
+def _dotlist(overrides: list[str] | tuple[str, ...]) -> Any:
+    for override in overrides:
+        if "=" not in override:
+            raise InputError(f"'{override}' is not of the form section.key=value.")
+    try:
+        return OmegaConf.from_dotlist(list(overrides))
+    except (OmegaConfBaseException, YAMLError) as error:
+        raise InputError(f"cannot understand the settings {' '.join(overrides)}: {error}") from error
+
+
+def make_config(settings: Any, origin: str = "configuration") -> Config:
+    """Validates a mapping of settings as a whole.
+
+    Raises:
+        InputError: as `load_config`.
+    """
+    try:
+        plain = OmegaConf.to_container(settings, resolve=True) if OmegaConf.is_config(settings) else settings
+        return Config.model_validate(plain)
+    except OmegaConfBaseException as error:
+        raise InputError(f"{origin}: {error}") from error
+    except ValidationError as error:
+        lines = [_line(detail) for detail in error.errors()]
+        raise InputError(f"{origin} has {len(lines)} wrong setting{'s' * (len(lines) > 1)}:\n" + "\n".join(lines)) from error
+
+
+def _line(detail: Any) -> str:
+    """One of pydantic's findings as "  path: what is wrong"."""
+    location = [str(part) for part in detail["loc"]]
+    path = ".".join(location) or "the whole"
+    if detail["type"] == "extra_forbidden":
+        return f"  {path}: there is no such setting.{did_you_mean(location[-1], _names(location[:-1]))}"
+    given = "" if isinstance(detail["input"], dict | BaseModel) else f" (given: {detail['input']!r})"
+    return f"  {path}: {detail['msg'].removeprefix('Value error, ')}{given}"
+
+
+def _names(location: list[str]) -> list[str]:
+    """The settings that exist in a section."""
+    section: Any = Config
+    for part in location:
+        section = section.model_fields[part].annotation
+    return list(section.model_fields)
+
+
+def dump_yaml(config: BaseModel) -> str:
+    """The settings as YAML that `load_config` reads back."""
+    return OmegaConf.to_yaml(OmegaConf.create(config.model_dump(mode="json")))

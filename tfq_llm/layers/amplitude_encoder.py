@@ -1,0 +1,118 @@
+"""The paper's first module: embeddings loaded into amplitudes, a simulated PQC, ⟨Z⟩ of every qubit."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import cirq
+import tensorflow as tf
+
+from tfq_llm.circuits.ansatz import long_range_ansatz, long_range_parameters, numbered_symbols
+from tfq_llm.errors import InputError
+from tfq_llm.layers.arguments import one_of, whole_number
+from tfq_llm.simulation.tensorflow import TensorFlowExecutor
+
+
+@tf.keras.utils.register_keras_serializable("tfq_llm")
+class AmplitudeEncoder(tf.keras.layers.Layer):
+    """Amplitude encoding of a vector, the long-range ansatz, and the expectation value of Z on each qubit.
+
+    The state is loaded directly, as it is simulated. ⟨Z⟩ is a quadratic form of the state and hence even in the embedding; a
+    constant in one padding amplitude gives it the linear and constant terms (homogeneous coordinates).
+
+    Args:
+        num_qubits: n; the input must have at most 2^n dimensions (2^n − 1 with constant padding).
+        num_encoders: E encoders in parallel, each with weights of its own.
+        layers: layers of each encoder's ansatz, at least 1.
+        connectivity: longest distance of its CNOTs on the ring of qubits, 1 … n − 1; None for all to all.
+        padding: "constant" puts `padding_value` into the first free amplitude; "zero" leaves all free amplitudes 0.
+        padding_value: amplitude of the constant beside an embedding of unit length, before the state is normalised. 3 by default.
+        merge: how E > 1 encoders become one output: "average", or "concatenate".
+        entangling: False leaves the CNOTs out (ablation).
+        initializer: of the angles in radians; by default uniform in ±π.
+
+    Input shape: [batch, dimensions], any length but 0 (it is normalised). Output shape: [batch, n], or [batch, E·n] if
+    concatenated; values in [−1, 1].
+
+    Raises:
+        InputError: an argument is out of its range, or the input has more dimensions than there are amplitudes.
+
+    Source: arXiv 2504.08732, figure 1; its text leaves padding and merging open.
+    """
+
+    def __init__(
+        self,
+        num_qubits: int,
+        num_encoders: int = 1,
+        layers: int = 6,
+        connectivity: int | None = None,
+        padding: str = "constant",
+        padding_value: float = 3.0,
+        merge: str = "average",
+        entangling: bool = True,
+        initializer: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.num_qubits = whole_number("num_qubits", num_qubits, 2)
+        self.num_encoders = whole_number("num_encoders", num_encoders, 1)
+        self.layers = whole_number("layers", layers, 1)
+        self.connectivity = num_qubits - 1 if connectivity is None else whole_number("connectivity", connectivity, 1)
+        self.padding = one_of("padding", padding, ("constant", "zero"))
+        self.padding_value = float(padding_value)
+        if padding == "constant" and not (math.isfinite(self.padding_value) and self.padding_value):
+            raise InputError(f"padding_value must be a finite number other than 0, not {padding_value}; for none use padding='zero'.")
+        self.merge = one_of("merge", merge, ("average", "concatenate"))
+        self.entangling = entangling
+        self.initializer = tf.keras.initializers.get(initializer or tf.keras.initializers.RandomUniform(-math.pi, math.pi))
+        qubits = cirq.LineQubit.range(num_qubits)
+        self.circuit = long_range_ansatz(qubits, layers, self.connectivity, "w", entangling=entangling)
+        symbols = numbered_symbols("w", long_range_parameters(num_qubits, layers, self.connectivity))
+        observables = [cirq.PauliString(cirq.Z(qubit)) for qubit in qubits]
+        self._num_angles = len(symbols)
+        self._executor = TensorFlowExecutor(self.circuit, observables, (), symbols, qubits=qubits)
+
+    def build(self, input_shape: tf.TensorShape) -> None:
+        dimensions, amplitudes = input_shape[-1], 2**self.num_qubits
+        needed = dimensions + (self.padding == "constant")
+        if needed > amplitudes:
+            constant = " and the padding constant" if self.padding == "constant" else ""
+            raise InputError(
+                f"{dimensions} dimensions{constant} do not fit the {amplitudes} amplitudes of {self.num_qubits} qubits: "
+                f"use num_qubits={math.ceil(math.log2(needed))}" + (" or padding='zero'." if dimensions == amplitudes else ".")
+            )
+        self.angles = self.add_weight("angles", [self.num_encoders, self._num_angles], initializer=self.initializer)
+        super().build(input_shape)
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        state = self.amplitudes(inputs)
+        outputs = [self._executor(None, self.angles[encoder], state) for encoder in range(self.num_encoders)]
+        if self.merge == "concatenate":
+            return tf.concat(outputs, axis=1)
+        return tf.add_n(outputs) / self.num_encoders
+
+    def amplitudes(self, inputs: tf.Tensor) -> tf.Tensor:
+        """The normalised states [batch, 2^n] that embeddings [batch, dimensions] are loaded as."""
+        state, used = tf.math.l2_normalize(inputs, axis=1), inputs.shape[-1]
+        if self.padding == "constant":
+            state, used = tf.pad(state, [[0, 0], [0, 1]], constant_values=self.padding_value), used + 1
+            state = tf.math.l2_normalize(state, axis=1)
+        return tf.pad(state, [[0, 0], [0, 2**self.num_qubits - used]])
+
+    def compute_output_shape(self, input_shape: tf.TensorShape) -> tf.TensorShape:
+        width = self.num_qubits * (self.num_encoders if self.merge == "concatenate" else 1)
+        return tf.TensorShape([input_shape[0], width])
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {
+            "num_qubits": self.num_qubits,
+            "num_encoders": self.num_encoders,
+            "layers": self.layers,
+            "connectivity": self.connectivity,
+            "padding": self.padding,
+            "padding_value": self.padding_value,
+            "merge": self.merge,
+            "entangling": self.entangling,
+            "initializer": tf.keras.initializers.serialize(self.initializer),
+        }

@@ -1,0 +1,116 @@
+"""The paper's second module: the data re-uploading circuit that runs on the QPU."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import tensorflow as tf
+
+from tfq_llm.circuits.reuploading import ReuploadingCircuit, reuploading_circuit
+from tfq_llm.errors import InputError
+from tfq_llm.layers.arguments import one_of, whole_number
+
+EXECUTORS = ("tfq", "tensorflow")
+
+
+@tf.keras.utils.register_keras_serializable("tfq_llm")
+class ReuploadingPQC(tf.keras.layers.Layer):
+    """N blocks of [RY angle encoding → PQC 1], then PQC 2, then ⟨Z⟩ of the first qubits.
+
+    Args:
+        num_qubits: Q ≥ 2.
+        reuploads: N ≥ 1, how often the angles are uploaded.
+        layers: layers of PQC 1, whose angles all blocks share.
+        final_layers: layers of PQC 2.
+        connectivity: longest distance of the CNOTs on the ring of qubits, 1 … Q − 1.
+        num_measured: Q_m, how many qubits are measured, from qubit 0 on.
+        executor: "tfq" for `tfq.layers.ControlledPQC` with adjoint gradients, "tensorflow" for plain TensorFlow operations. Weights
+            and outputs are the same.
+        entangling: False leaves the CNOTs out (ablation).
+        shared: False gives every block PQC 1 angles of its own (ablation).
+        initializer: of the weights in radians; by default uniform in ±π.
+
+    Input shape: [batch, Q] angles in radians. Output shape: [batch, Q_m], values in [−1, 1]. The layer's one weight `angles` has the
+    order of `reuploading_circuit(...).weight_symbols`.
+
+    Raises:
+        InputError: an argument is out of its range, or the input does not have one angle per qubit.
+
+    Source: arXiv 2504.08732, figures 1–3.
+    """
+
+    def __init__(
+        self,
+        num_qubits: int,
+        reuploads: int = 2,
+        layers: int = 1,
+        final_layers: int = 1,
+        connectivity: int = 2,
+        num_measured: int = 1,
+        executor: str = "tfq",
+        entangling: bool = True,
+        shared: bool = True,
+        initializer: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.num_qubits = whole_number("num_qubits", num_qubits, 2)
+        self.reuploads = whole_number("reuploads", reuploads, 1)
+        self.layers = whole_number("layers", layers, 1)
+        self.final_layers = whole_number("final_layers", final_layers, 1)
+        self.connectivity = whole_number("connectivity", connectivity, 1)
+        self.num_measured = whole_number("num_measured", num_measured, 1)
+        self.executor = one_of("executor", executor, EXECUTORS)
+        self.entangling, self.shared = entangling, shared
+        self.initializer = tf.keras.initializers.get(initializer or tf.keras.initializers.RandomUniform(-math.pi, math.pi))
+        self._ansatz = reuploading_circuit(
+            num_qubits, reuploads, layers, final_layers, connectivity, entangling=entangling, shared=shared
+        )
+        self._execute = _executor(executor, self._ansatz, num_measured)
+
+    @property
+    def ansatz(self) -> ReuploadingCircuit:
+        """The circuit with its symbols."""
+        return self._ansatz
+
+    def build(self, input_shape: tf.TensorShape) -> None:
+        if input_shape[-1] != self.num_qubits:
+            raise InputError(
+                f"the re-uploading circuit has {self.num_qubits} qubits and was given {input_shape[-1]} angles per sample: the "
+                f"amplitude encoder in front of it must put out {self.num_qubits} values."
+            )
+        self.angles = self.add_weight("angles", [len(self._ansatz.weight_symbols)], initializer=self.initializer)
+        super().build(input_shape)
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        return self._execute(inputs, self.angles)
+
+    def compute_output_shape(self, input_shape: tf.TensorShape) -> tf.TensorShape:
+        return tf.TensorShape([input_shape[0], self.num_measured])
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {
+            "num_qubits": self.num_qubits,
+            "reuploads": self.reuploads,
+            "layers": self.layers,
+            "final_layers": self.final_layers,
+            "connectivity": self.connectivity,
+            "num_measured": self.num_measured,
+            "executor": self.executor,
+            "entangling": self.entangling,
+            "shared": self.shared,
+            "initializer": tf.keras.initializers.serialize(self.initializer),
+        }
+
+
+def _executor(name: str, ansatz: ReuploadingCircuit, num_measured: int) -> Any:
+    # Imported when chosen: a model that runs on plain TensorFlow must load where TensorFlow Quantum is not installed.
+    arguments = (ansatz.circuit, ansatz.observables(num_measured), ansatz.data_symbols, ansatz.weight_symbols)
+    if name == "tfq":
+        from tfq_llm.simulation.quantum import TfqExecutor
+
+        return TfqExecutor(*arguments)
+    from tfq_llm.simulation.tensorflow import TensorFlowExecutor
+
+    return TensorFlowExecutor(*arguments, qubits=ansatz.qubits)

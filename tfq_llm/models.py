@@ -1,0 +1,104 @@
+"""Sentence encoder + hybrid head = one Keras model from strings to logits."""
+
+from __future__ import annotations
+
+import math
+
+import tensorflow as tf
+
+from tfq_llm.config import FitConfig, HeadConfig
+from tfq_llm.errors import InputError
+from tfq_llm.layers import AmplitudeEncoder, AngleScaling, ReuploadingPQC
+
+
+def quantum_head(input_dim: int, num_classes: int, config: HeadConfig | None = None) -> tf.keras.Model:
+    """The hybrid head: embeddings [batch, input_dim] → logits [batch, num_classes], compiled.
+
+    Args:
+        input_dim: dimensions of the embeddings.
+        num_classes: at least 2.
+        config: see `HeadConfig`.
+
+    Raises:
+        InputError: the embedding does not fit the qubits, or the numbers of qubits do not fit together.
+
+    Source: arXiv 2504.08732, figure 1.
+    """
+    if num_classes < 2:
+        raise InputError(f"a classifier needs at least 2 classes and was given {num_classes}.")
+    config = config or HeadConfig()
+    num_qubits = config.num_qubits or _fewest_qubits(input_dim, config)
+    qpu_qubits = config.qpu_qubits(num_qubits)
+    num_measured = config.num_measured or (1 if num_classes == 2 else qpu_qubits)
+    inputs = tf.keras.Input([input_dim], name="embedding")
+    values = AmplitudeEncoder(
+        num_qubits,
+        config.num_encoders,
+        config.encoder_layers,
+        config.encoder_connectivity,
+        config.padding,
+        config.padding_value,
+        config.merge,
+        config.entangling,
+        name="amplitude_encoder",
+    )(inputs)
+    angles = AngleScaling(config.trainable_gain, config.bias, name="angle_scaling")(values)
+    measured = ReuploadingPQC(
+        qpu_qubits,
+        config.reuploads,
+        config.layers,
+        config.final_layers,
+        config.connectivity,
+        num_measured,
+        config.executor,
+        config.entangling,
+        config.shared,
+        name="reuploading_pqc",
+    )(angles)
+    logits = tf.keras.layers.Dense(num_classes, name="logits")(measured)
+    return compile_classifier(tf.keras.Model(inputs, logits, name="quantum_head"))
+
+
+def hybrid_classifier(
+    encoder: tf.keras.layers.Layer, num_classes: int, head: HeadConfig | tf.keras.layers.Layer | None = None
+) -> tf.keras.Model:
+    """Strings [batch] → logits [batch, num_classes]: a sentence encoder and a head in one model, compiled.
+
+    It is trained, evaluated, saved (`.keras`) and given callbacks like any Keras model. With `encoder.trainable = True` gradients
+    reach the encoder's weights through both circuits.
+
+    Args:
+        encoder: a layer from `tfq_llm.encoders.load`.
+        num_classes: at least 2.
+        head: the hybrid head's settings, or any layer or model from embeddings to logits, such as a trained `quantum_head`.
+    """
+    texts = tf.keras.Input([], dtype=tf.string, name="text")
+    embeddings = encoder(texts)
+    if head is None or isinstance(head, HeadConfig):
+        head = quantum_head(embeddings.shape[-1], num_classes, head)
+    logits = head(embeddings)
+    if logits.shape[-1] != num_classes:
+        raise InputError(f"the head puts out {logits.shape[-1]} values and there are {num_classes} classes.")
+    return compile_classifier(tf.keras.Model(texts, logits, name="hybrid_classifier"))
+
+
+def compile_classifier(model: tf.keras.Model, fit: FitConfig | None = None, steps: int | None = None) -> tf.keras.Model:
+    """Compiles with AdamW, cross-entropy on logits, and accuracy; returns the model.
+
+    Args:
+        model: from anything to logits.
+        fit: learning rate and weight decay.
+        steps: of the whole training; the learning rate falls to 0 over them along a cosine. Constant if not given.
+    """
+    fit = fit or FitConfig()
+    rate = tf.keras.optimizers.schedules.CosineDecay(fit.learning_rate, steps) if steps else fit.learning_rate
+    model.compile(
+        optimizer=tf.keras.optimizers.AdamW(rate, weight_decay=fit.weight_decay),
+        loss=tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=[tf.keras.metrics.SparseCategoricalAccuracy("accuracy")],
+    )
+    return model
+
+
+def _fewest_qubits(input_dim: int, config: HeadConfig) -> int:
+    return max(2, math.ceil(math.log2(input_dim + (config.padding == "constant"))))
