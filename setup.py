@@ -12,6 +12,10 @@ if sys.platform != "linux" or platform.machine() != "x86_64":
         f"{platform.machine()}: use such a machine, a virtual machine or a container."
     )
 
+# TFDS 4.9.10 needs two things it does not ask for: a tensorflow-metadata that lives with TensorFlow 2.18's protobuf, and
+# importlib_resources on every Python.
+TFDS = ["importlib-resources", "tensorflow-datasets>=4.9.7", "tensorflow-metadata<1.18"]
+
 setup(
     name="tfq-llm",
     version="0.1.0",
@@ -46,7 +50,7 @@ setup(
         "typer>=0.12",
     ],
     extras_require={
-        "tfds": ["tensorflow-datasets>=4.9.7"],
+        "tfds": TFDS,
         "dev": [
             "build",
             "hypothesis",
@@ -54,9 +58,9 @@ setup(
             "pre-commit",
             "pytest",
             "ruff",
-            "tensorflow-datasets>=4.9.7",
             "types-PyYAML",
             "types-tqdm",
+            *TFDS,
         ],
     },
     classifiers=[

@@ -60,7 +60,11 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the bar, or writes the last line."""
         if self._bar is not None:
             self._bar.close()
-        elif kind is None:
+        else:
             self._log()

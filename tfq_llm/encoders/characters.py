@@ -19,7 +19,7 @@ import numpy as np
 CODE_POINTS = 0x110000
 MAX_OUTPUT = 3
 PLAIN, SPACE, ALONE = 1, 2, 3
-KIND_BITS = 2
+KINDS = 4
 
 # The reference begins the last extension of Chinese at 2B920 where Unicode's block begins at 2B820.
 _CHINESE = (
@@ -55,19 +55,24 @@ def character_table(rules: CharacterRules) -> np.ndarray:
     """Tabulates the rules for every code point.
 
     Returns:
-        int32 [1114112, 3]: for each code point its replacement, one character an entry as `code << 2 | kind`, where the kind
-        is `PLAIN` (part of a word), `SPACE` (between words) or `ALONE` (a word of its own); zeros fill the rest.
+        int32 [1114112, 3]: for each code point the characters that replace it, each as `entry` packs it; zeros fill the rest.
     """
     table = np.zeros((CODE_POINTS, MAX_OUTPUT), np.int32)
+    table[:, 0] = entry(0, 0, PLAIN)
     for code in range(CODE_POINTS):
-        for place, character in enumerate(_replacement(chr(code), rules)):
-            table[code, place] = pack(ord(character), _kind(character, rules))
+        if unicodedata.category(chr(code)) != "Cn":
+            replaced = [entry(code, ord(new), _kind(new, rules)) for new in _replacement(chr(code), rules)]
+            table[code] = replaced + [0] * (MAX_OUTPUT - len(replaced))
     return table
 
 
-def pack(code: int, kind: int) -> int:
-    """One entry of the table."""
-    return code << KIND_BITS | kind
+def entry(old: int, new: int, kind: int) -> int:
+    """Packs one replacement: its distance from the character it replaces, and its kind (1–3).
+
+    The kind is `PLAIN` (part of a word), `SPACE` (between words) or `ALONE` (a word of its own). Distances, unlike the code points
+    themselves, are the same for whole alphabets, so the table compresses well.
+    """
+    return (new - old) * KINDS + kind
 
 
 def _replacement(character: str, rules: CharacterRules) -> str:

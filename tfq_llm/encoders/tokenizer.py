@@ -9,12 +9,11 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text
 
-from tfq_llm.encoders.characters import ALONE, KIND_BITS, PLAIN, SPACE, CharacterRules, character_table, pack
+from tfq_llm.encoders.characters import ALONE, KINDS, PLAIN, SPACE, CharacterRules, character_table, entry
 
 MAX_WORD_CHARACTERS = 100
-# The table of characters is kept as its distinct blocks of 256 code points: 1 MB in place of 13.
-_BLOCK_BITS = 8
-_BLOCK_SIZE = 1 << _BLOCK_BITS
+# The table of characters is kept as its distinct blocks of so many code points: half a megabyte in place of 13.
+_BLOCK_SIZE = 256
 # A special token written in a text becomes one character of this private-use range, which BERT drops from texts anyway.
 _FIRST_MARKER, _LAST_MARKER = 0xF0000, 0xF00FF
 # A text is cut after this many bytes per token. Only white space or one endless word could fill so many bytes with so few tokens,
@@ -62,7 +61,7 @@ class Tokenizer(tf.Module):
         self._markers = self._assign_markers()
         table = character_table(settings.rules)
         for marker, _ in self._markers:
-            table[ord(marker), 0] = pack(ord(marker), ALONE)
+            table[ord(marker), 0] = entry(0, 0, ALONE)
         blocks, self._block_of = _distinct_blocks(table)
         self._blocks = blocks.reshape(-1, table.shape[1])
         # Markers are further words of the vocabulary; `_ids` maps them back to the tokens they stand for.
@@ -133,12 +132,12 @@ class Tokenizer(tf.Module):
     def _characters(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """The normalised characters of all texts in one row: code points, kinds, and which text each is of."""
         decoded = tf.strings.unicode_decode(texts, "UTF-8", errors="ignore")
-        block = tf.gather(self._block_of, decoded.flat_values >> _BLOCK_BITS)
-        entries = tf.gather(self._blocks, block << _BLOCK_BITS | decoded.flat_values & (_BLOCK_SIZE - 1))
-        kept = tf.where(entries > 0)
-        packed = tf.gather_nd(entries, kept)
-        rows = tf.gather(decoded.value_rowids(), kept[:, 0])
-        return packed >> KIND_BITS, packed & ((1 << KIND_BITS) - 1), rows
+        old = decoded.flat_values
+        block = tf.gather(self._block_of, old // _BLOCK_SIZE)
+        entries = tf.gather(self._blocks, block * _BLOCK_SIZE + old % _BLOCK_SIZE)
+        kept = tf.where(entries != 0)
+        packed, source = tf.gather_nd(entries, kept), kept[:, 0]
+        return tf.gather(old, source) + packed // KINDS, packed % KINDS, tf.gather(decoded.value_rowids(), source)
 
 
 def _distinct_blocks(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

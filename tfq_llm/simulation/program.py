@@ -128,8 +128,6 @@ def _compile_operation(
     if not cirq.is_parameterized(operation):
         matrix = cirq.unitary(operation).astype(complex)[None]
         return Gate(qubits, "constant", 0, 0.0, 0.0, np.zeros(1), matrix, np.zeros_like(matrix))
-    if not isinstance(gate, cirq.EigenGate):
-        raise InputError(f"the gate {operation} in moment {moment} holds a symbol. Supported are {SUPPORTED}.")
     symbol, scale, shift = _linear(gate.exponent, operation, moment)
     if symbol not in places:
         raise InputError(f"the symbol '{symbol}' of {operation} in moment {moment} is neither in data_symbols nor in weight_symbols.")

@@ -1,0 +1,1 @@
+"""One short driver per command: each turns a configuration into calls of the library, readable from top to bottom."""

@@ -1,0 +1,203 @@
+"""The command `tfq-llm`: arguments in, exit code out. Each command imports its driver only when it runs."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tfq_llm.errors import InputError
+
+app = typer.Typer(
+    name="tfq-llm",
+    help="Fine-tune language models with quantum circuits.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+data_app = typer.Typer(no_args_is_help=True, help="Data sets: what there is, and fetching it.")
+encoders_app = typer.Typer(no_args_is_help=True, help="Sentence encoders: what there is, and building it.")
+app.add_typer(data_app, name="data")
+app.add_typer(encoders_app, name="encoders")
+
+Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting, such as head.layers=2.")]
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="A finished run directory.")]
+TextColumn = Annotated[str | None, typer.Option(help="Column of the texts, for .csv, .tsv and .jsonl.")]
+LabelColumn = Annotated[str | None, typer.Option(help="Column of the labels, for .csv, .tsv and .jsonl.")]
+
+
+@app.command()
+def train(
+    config: Annotated[str, typer.Argument(metavar="CONFIG", help="A YAML file, or the name of one that comes with the package: demo.")],
+    settings: Settings = None,
+    run_dir: Annotated[Path | None, typer.Option(help="Where the run is kept. Default: runs/ and the configuration's name.")] = None,
+    full: Annotated[bool, typer.Option("--full", help="Score all test rows (data.test_rows=null).")] = False,
+) -> None:
+    """Train as CONFIG says, compare with classical heads, and keep everything in a run directory.
+
+    A run that was killed goes on when the same command is given again.
+    """
+    from tfq_llm.config import load_config
+    from tfq_llm.pipelines.configs import find
+
+    path = find(config)
+    resolved = load_config(path, [*(settings or []), *(["data.test_rows=null"] if full else [])])
+    with _tensorflow():
+        from tfq_llm.pipelines.train import train as run_training
+
+        directory = run_dir or Path("runs") / path.stem
+        print(run_training(resolved, directory), end="")
+        print(f'\nThe run is in {directory}. Try: tfq-llm predict {directory} "a film to fall in love with"')
+
+
+@app.command()
+def evaluate(
+    run: Run,
+    data: Annotated[str, typer.Option(help="A named set, a file, a directory of .tsv; an .npz for a run on embeddings.")],
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Score a trained model on other labelled data. Texts it was trained on are left out."""
+    with _tensorflow():
+        from tfq_llm.pipelines.evaluate import evaluate as run_evaluation
+
+        print(run_evaluation(run, data, text_column, label_column, as_json=as_json))
+
+
+@app.command()
+def predict(
+    run: Run,
+    texts: Annotated[list[str] | None, typer.Argument(metavar="TEXT...", help="Texts to classify.")] = None,
+    file: Annotated[Path | None, typer.Option(help="A UTF-8 file with a text on each line; - for standard input.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per text, with all probabilities.")] = False,
+) -> None:
+    """Classify texts with a trained model."""
+    with _tensorflow():
+        from tfq_llm.pipelines.predict import predict as run_prediction
+
+        for line in run_prediction(run, texts or [], file, as_json=as_json):
+            print(line)
+
+
+@app.command()
+def draw(
+    config: Annotated[str, typer.Argument(metavar="[CONFIG]", help="A YAML file or the name of a packaged one.")] = "demo",
+    settings: Settings = None,
+    qubits: Annotated[int, typer.Option(min=2, help="Number of qubits where the configuration leaves it open.")] = 4,
+    part: Annotated[str, typer.Option(help="qpu: the re-uploading circuit; amplitude-encoder: the simulated one before it.")] = "qpu",
+    svg: Annotated[Path | None, typer.Option(help="Write an SVG file in place of text.")] = None,
+) -> None:
+    """Draw the circuits of a configuration as text or SVG."""
+    from tfq_llm.pipelines.draw import draw as run_drawing
+
+    print(run_drawing(config, settings or [], qubits, part, svg))
+
+
+@app.command()
+def results(
+    data: Annotated[str | None, typer.Option(help="A data set or directory; default: the default data.")] = None,
+    embeddings: Annotated[list[Path] | None, typer.Option(help="An .npz file; give it again for more.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds.")] = 3,
+    settings: Settings = None,
+    run_dir: Annotated[Path, typer.Option(help="Where the runs are kept.")] = Path("runs/results"),
+) -> None:
+    """Run several seeds and print the table of docs/results.md: every head, mean and standard deviation."""
+    with _tensorflow():
+        from tfq_llm.pipelines.results import results as run_results
+
+        print(run_results(data, embeddings or [], seeds, settings or [], run_dir))
+
+
+@app.command()
+def stock_pqc(
+    per_class: Annotated[int, typer.Option(min=2, help="Rows per class to train on.")] = 64,
+    qubits: Annotated[int, typer.Option(min=2, max=12, help="Number of qubits, and of principal components.")] = 4,
+    epochs: Annotated[int, typer.Option(min=1)] = 20,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+) -> None:
+    """Show TensorFlow Quantum's own `tfq.layers.PQC` at work on the default data: one upload, data as circuits."""
+    with _tensorflow():
+        from tfq_llm.pipelines.stock_pqc import stock_pqc as run_stock_pqc
+
+        print(run_stock_pqc(per_class, qubits, epochs, seed))
+
+
+@data_app.command("list")
+def data_list() -> None:
+    """List the data sets that have names."""
+    from tfq_llm.pipelines.lists import data_table
+
+    print(data_table())
+
+
+@data_app.command("fetch")
+def data_fetch(name: Annotated[str, typer.Argument(help="A name from 'data list'.")]) -> None:
+    """Fetch a data set into the cache; it is verified, and fetched once."""
+    from tfq_llm import data
+
+    print(data.fetch(name))
+
+
+@encoders_app.command("list")
+def encoders_list() -> None:
+    """List the sentence encoders that have names."""
+    with _tensorflow():
+        from tfq_llm.pipelines.lists import encoders_table
+
+        print(encoders_table())
+
+
+@encoders_app.command("build")
+def encoders_build(name: Annotated[str, typer.Argument(help="A name, or a sentence-transformers directory.")]) -> None:
+    """Build a sentence encoder's SavedModel in the cache, so that it loads offline."""
+    with _tensorflow():
+        from tfq_llm import encoders
+
+        print(encoders.build(name))
+
+
+@contextmanager
+def _tensorflow() -> Iterator[None]:
+    """Imports TensorFlow without what its libraries print about GPUs that are not there."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            import tensorflow as tf
+
+            tf.get_logger().setLevel("ERROR")
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+    yield
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command line and returns its exit code: 0, 2 for bad input, 130 when interrupted."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    command: Any = typer.main.get_command(app)
+    try:
+        return int(command.main(arguments, standalone_mode=False) or 0)
+    except InputError as error:
+        print(f"tfq-llm: {error}", file=sys.stderr)
+        return 2
+    except (KeyboardInterrupt, typer.Abort):
+        print("\ntfq-llm: interrupted. What was finished is kept; the same command goes on from there.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""Converts a sentence-transformers directory to a TF2 SavedModel in TF-Hub's reusable form: strings in, vectors out."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from pathlib import Path
+
+import tensorflow as tf
+
+from tfq_llm.cache import atomic_directory, cache_dir, is_intact
+from tfq_llm.encoders.pooling import pool
+from tfq_llm.encoders.sentence_transformers import Checkpoint, read_checkpoint
+from tfq_llm.encoders.tokenizer import Tokenizer
+from tfq_llm.encoders.transformer import Transformer
+from tfq_llm.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+# Part of every fingerprint: raise it when a change here or in what this module uses changes the vectors or the weights' names.
+CONVERTER_VERSION = 1
+
+
+class TextEncoder(tf.Module):
+    """Tokenizer, transformer and pooling: string [batch] to float32 [batch, dim].
+
+    Args:
+        checkpoint: what a sentence-transformers directory holds.
+        max_tokens: a text's further tokens are not read.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, max_tokens: int) -> None:
+        super().__init__()
+        self._poolings, self._normalize = checkpoint.poolings, checkpoint.normalize
+        self.tokenizer = Tokenizer(checkpoint.tokenizer, max_tokens)
+        self.transformer = Transformer(checkpoint.architecture, checkpoint.weights, max_tokens)
+
+    def __call__(self, texts: tf.Tensor) -> tf.Tensor:
+        ids, lengths = self.tokenizer(texts)
+        return pool(self.transformer(ids, lengths), lengths, self._poolings, self._normalize)
+
+
+def converted_fingerprint(content_digest: str, max_tokens: int) -> str:
+    """The fingerprint of the sentence encoder made from files with this digest, the same on every machine."""
+    return hashlib.sha256(f"{content_digest} {CONVERTER_VERSION} {max_tokens}".encode()).hexdigest()
+
+
+def converted_directory(name: str, fingerprint: str) -> Path:
+    """Where in the cache the converted SavedModel is or will be."""
+    return cache_dir("encoders") / f"{name}-{fingerprint[:16]}"
+
+
+def convert(source: Path, target: Path, max_tokens: int) -> None:
+    """Writes the SavedModel of the sentence-transformers directory `source` to `target`, unless a good one is there.
+
+    Raises:
+        InputError: the directory is of an unsupported kind, or it has no positions for so many tokens.
+    """
+    if target.exists():
+        if is_intact(target):
+            return
+        logger.warning("the sentence encoder in '%s' is incomplete or was altered; building it again", target)
+    checkpoint = read_checkpoint(source)
+    if not 3 <= max_tokens <= checkpoint.max_tokens:
+        raise InputError(f"max_tokens is {max_tokens}; this sentence encoder reads 3 to {checkpoint.max_tokens} tokens.")
+    with atomic_directory(target) as temporary:
+        save_reusable(TextEncoder(checkpoint, max_tokens), temporary)
+
+
+def save_reusable(encoder: TextEncoder, directory: Path) -> None:
+    """Saves a text encoder with the attributes that `hub.KerasLayer` looks for, and two functions more.
+
+    `serving_default` takes `texts` and returns `embeddings`; `truncated` tells which texts are longer than is read.
+    """
+    texts = tf.TensorSpec([None], tf.string, name="texts")
+    embed = tf.function(encoder.__call__, input_signature=[texts])
+    reusable = tf.train.Checkpoint(encoder=encoder)
+    reusable.__call__ = embed
+    reusable.truncated = tf.function(encoder.tokenizer.truncated, input_signature=[texts])
+    reusable.variables = list(encoder.variables)
+    reusable.trainable_variables = list(encoder.trainable_variables)
+    reusable.regularization_losses = []
+    serving = tf.function(lambda texts: {"embeddings": embed(texts)}, input_signature=[texts])
+    tf.saved_model.save(reusable, str(directory), signatures={"serving_default": serving})

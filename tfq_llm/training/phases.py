@@ -1,0 +1,140 @@
+"""The phases of a run on texts, each going on from what the run directory already holds."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from tfq_llm import data, encoders
+from tfq_llm.config import Config
+from tfq_llm.data.duplicates import text_key
+from tfq_llm.encoders import SentenceEncoder
+from tfq_llm.models import hybrid_classifier
+from tfq_llm.training.contrastive import tune_sentence_encoder
+from tfq_llm.training.fit import resumable_fit
+from tfq_llm.training.heads import QUANTUM, Parts, compare_baselines, compare_heads, prepared, score_model
+from tfq_llm.training.run import RunDirectory
+from tfq_llm.training.trained import describe_encoder, encoder_from_config, model_facts
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TextJob:
+    """Texts, their split and the sentence encoder, which the phases change in place."""
+
+    run: RunDirectory
+    config: Config
+    dataset: data.TextDataset
+    split: data.Split
+    encoder: SentenceEncoder
+
+    @classmethod
+    def prepared(cls, run: RunDirectory, config: Config) -> TextJob:
+        settings = config.data
+        dataset = data.load(settings.name, text_column=settings.text_column, label_column=settings.label_column).deduplicated()
+        logger.info("%s: %s", dataset.name, ", ".join(f"{rows:,} {name}" for name, rows in dataset.rows_per_class().items()))
+        for note in dataset.notes:
+            logger.info("%s: %s", dataset.name, note)
+        split = run.split(lambda: _draw(dataset, config))
+        logger.info("rows: %d train, %d validation, %d test", len(split.train), len(split.validation), len(split.test))
+        encoder = encoder_from_config(config.encoder, trainable=config.tuning.enabled or config.joint.enabled)
+        return cls(run, config, dataset, split, encoder)
+
+    def compare_heads(self, state: str) -> None:
+        """Trains and scores heads on the embeddings of the sentence encoder as it is now."""
+        compare_heads(self.run, self.config, state, self.embedded(state), len(self.dataset.class_names))
+
+    def texts(self) -> Parts:
+        """The parts as texts."""
+        return _parts(np.array(self.dataset.texts, dtype=object), self.dataset.labels, self.split, self.config)
+
+    def embedded(self, state: str) -> Parts:
+        """The parts as embeddings."""
+        texts = self.texts()
+        used = [*texts.train[0], *texts.validation[0], *texts.test[0]]
+        warn_of_truncation(self.encoder, used)
+        found = encoders.encode(self.encoder, used, description=f"embedding, sentence encoder {state}")
+        ends = np.cumsum([len(texts.train[1]), len(texts.validation[1])])
+        vectors = np.split(found, ends)
+        labels = (texts.train[1], texts.validation[1], texts.test[1])
+        return Parts(*zip(vectors, labels, strict=True))
+
+    def tune(self) -> None:
+        """Contrastive tuning of the sentence encoder."""
+        if not self.run.has_phase("tuning"):
+            texts, config = self.texts(), self.config
+            places = {"state_file": self.run.state_file("tuning"), "log_dir": self.run.log_dir("tuning")}
+            fitted = tune_sentence_encoder(self.encoder, texts.train, texts.validation, config.tuning, seed=config.seed, **places)
+            self.run.save_encoder(self.encoder, "tuned")
+            self.run.keep_phase("tuning", fitted)
+        self.encoder.load_weights_file(self.run.encoder_file("tuned"))
+
+    def train_jointly(self, start: str) -> None:
+        """Trains sentence encoder and quantum head together, from strings to logits, and compares heads once more."""
+        head = tf.keras.models.load_model(self.run.head_file(start))
+        config, texts = self.config, self.texts()
+        self.encoder.trainable = True
+        model = prepared(hybrid_classifier(self.encoder, len(self.dataset.class_names), head), config.joint, len(texts.train[1]))
+        if not self.run.has_phase("joint"):
+            places = {"state_file": self.run.state_file("joint"), "log_dir": self.run.log_dir("joint")}
+            name = "joint training of sentence encoder and head"
+            fitted = resumable_fit(model, texts.train, texts.validation, config.joint, name=name, seed=config.seed, **places)
+            self.run.save_encoder(self.encoder, "joint")
+            self.run.save_head(head, "joint")
+            self.run.keep_phase("joint", fitted)
+        self.encoder.load_weights_file(self.run.encoder_file("joint"))
+        parts = self.embedded("joint")
+        compare_baselines(self.run, config, "joint", parts)
+        head = tf.keras.models.load_model(self.run.head_file("joint"))
+        if ("joint", QUANTUM) not in self.run.finished_heads():
+            self.run.add_result(score_model("joint", head, parts.test, self.run.phase_seconds("joint")))
+
+    def seen(self) -> list[str]:
+        """Keys of the texts that were trained or validated on."""
+        return [text_key(self.dataset.texts[row]) for row in (*self.split.train, *self.split.validation)]
+
+    def finish(self, state: str) -> None:
+        """Makes the head of this state, with its sentence encoder, the run's model."""
+        weights = None if state == "frozen" else self.run.encoder_file(state)
+        self.run.finish(model_facts(self.run, state, self.dataset.class_names, describe_encoder(self.encoder, weights), self.seen()))
+
+
+def train_on_embeddings(run: RunDirectory, config: Config, path: str) -> None:
+    """Trains and scores heads on given embeddings."""
+    dataset = data.load_embeddings(path)
+    logger.info("%s: %d embeddings of %d dimensions", dataset.name, *dataset.embeddings.shape)
+    settings = config.data
+    split = run.split(lambda: data.embedding_split(dataset, settings.per_class, settings.validation_fraction, config.seed))
+    parts = _parts(dataset.embeddings, dataset.labels, split, config)
+    compare_heads(run, config, "given", parts, len(dataset.class_names))
+    run.finish(model_facts(run, "given", dataset.class_names))
+
+
+def warn_of_truncation(encoder: SentenceEncoder, texts: Sequence[str]) -> None:
+    """Says how many texts are longer than the sentence encoder reads."""
+    truncated = encoder.count_truncated(texts)
+    if truncated:
+        message = "%d of %d texts are longer than the %d tokens that the sentence encoder reads; only their beginning counts."
+        logger.warning(message, truncated, len(texts), encoder.max_tokens)
+
+
+def _draw(dataset: data.TextDataset, config: Config) -> data.Split:
+    settings = config.data
+    if settings.protocol == "given":
+        return data.given_split(dataset, settings.validation_fraction, config.seed)
+    return data.few_shot_split(
+        dataset.labels, settings.per_class, settings.validation_fraction, config.seed, class_names=dataset.class_names
+    )
+
+
+def _parts(inputs: np.ndarray, labels: np.ndarray, split: data.Split, config: Config) -> Parts:
+    """The rows of each part; of the test part no more than the configuration wants scored."""
+    test = split.test
+    if config.data.test_rows is not None and config.data.test_rows < len(test):
+        test = data.subsample(test, labels, config.data.test_rows, config.seed)
+    return Parts(*((inputs[rows], labels[rows]) for rows in (split.train, split.validation, test)))

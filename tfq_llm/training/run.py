@@ -1,0 +1,213 @@
+"""The run directory: everything a run was made of and has left, written so that a killed run can go on."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import platform
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import IO, Any
+
+import tensorflow as tf
+
+import tfq_llm
+from tfq_llm.cache import atomic_file, writable_directory, write_text
+from tfq_llm.config import Config, dump_yaml, load_config
+from tfq_llm.data import Split
+from tfq_llm.errors import InputError
+from tfq_llm.metrics import HeadResult, results_table, verdict
+from tfq_llm.training.state import TrainingState
+
+PACKAGES = ("tensorflow", "tensorflow-quantum", "tensorflow-text", "tensorflow-hub", "tf-keras", "cirq-core", "numpy", "scikit-learn")
+FOLDERS = ("history", "logs", "model", "state")
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """The files of one run.
+
+    | file | what it holds |
+    | --- | --- |
+    | config.yaml, versions.json | the resolved settings; the versions of this package, its stack and Python |
+    | splits.json | row indices of the parts |
+    | history/ | metrics of every epoch, one file per phase |
+    | results.json, table.md | one record per head; the same for people |
+    | model/ | heads (.keras), the sentence encoder's weights if they were trained, model.json |
+    | logs/ | for TensorBoard |
+    | state/ | of the phases of an unfinished run |
+    """
+
+    path: Path
+
+    @classmethod
+    @contextmanager
+    def opened(cls, path: Path, config: Config) -> Iterator[RunDirectory]:
+        """Makes the directory or goes on with it, and keeps other processes out meanwhile.
+
+        Raises:
+            InputError: it cannot be written, is in use, or holds something else: other files, other settings, another version.
+        """
+        run = cls(writable_directory(path, "Choose another --run-dir."))
+        with (path / ".lock").open("w") as lock:
+            run._claim(lock)
+            if (path / "versions.json").exists():
+                run.check_version()
+                run._check_config(config)
+            elif any(entry.name not in (".lock", "config.yaml", *FOLDERS) for entry in path.iterdir()):
+                raise InputError(f"'{path}' holds files that are not a run's: choose a new or empty --run-dir.")
+            else:
+                run._start(config)
+            yield run
+
+    def _claim(self, lock: IO[str]) -> None:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise InputError(f"another process is working in '{self.path}': wait for it, or choose another --run-dir.") from error
+
+    def _start(self, config: Config) -> None:
+        for folder in FOLDERS:
+            (self.path / folder).mkdir(exist_ok=True)
+        write_text(self.path / "config.yaml", dump_yaml(config))
+        # Last, as it marks the directory as a run's.
+        versions = {"tfq_llm": tfq_llm.__version__, "python": platform.python_version()}
+        write_json(self.path / "versions.json", versions | {package: metadata.version(package) for package in PACKAGES})
+
+    def check_version(self) -> None:
+        """Raises InputError unless this is a run of this version of the package."""
+        if not (self.path / "versions.json").exists():
+            raise InputError(f"'{self.path}' is not a run directory: it has no versions.json. 'tfq-llm train' makes one.")
+        version = read_json(self.path / "versions.json").get("tfq_llm")
+        if version != tfq_llm.__version__:
+            raise InputError(
+                f"'{self.path}' was written by tfq_llm {version}, and this is {tfq_llm.__version__}: choose another run directory, or "
+                f"install that version."
+            )
+
+    def _check_config(self, config: Config) -> None:
+        old, new = _flat(load_config(self.path / "config.yaml").model_dump()), _flat(config.model_dump())
+        changed = [f"  {key}: {old[key]} there, {new[key]} now" for key in new if old[key] != new[key]]
+        if changed:
+            lines = "\n".join(changed)
+            raise InputError(f"'{self.path}' holds a run with other settings:\n{lines}\nChoose another --run-dir, or delete it.")
+
+    @property
+    def config(self) -> Config:
+        """The resolved settings."""
+        return load_config(self.path / "config.yaml")
+
+    def split(self, make: Callable[[], Split]) -> Split:
+        """The run's split; made by `make` the first time."""
+        path = self.path / "splits.json"
+        if not path.exists():
+            write_json(path, make().to_dict())
+        return Split.from_dict(read_json(path))
+
+    def state_file(self, phase: str) -> Path:
+        """Where a phase keeps its state until the run is finished."""
+        return self.path / "state" / f"{phase}.safetensors"
+
+    def log_dir(self, phase: str) -> Path:
+        """Where a phase writes for TensorBoard."""
+        return self.path / "logs" / phase
+
+    def _phase_file(self, phase: str) -> Path:
+        return self.path / "history" / f"{phase}.json"
+
+    def has_phase(self, phase: str) -> bool:
+        """Whether a phase is finished."""
+        return self._phase_file(phase).exists()
+
+    def keep_phase(self, phase: str, state: TrainingState) -> None:
+        """Writes the seconds and epochs of a finished phase; only then does it count as finished."""
+        write_json(self._phase_file(phase), {"seconds": round(state.seconds, 1), "epochs": state.history})
+
+    def phase_seconds(self, phase: str) -> float:
+        """How long a finished phase trained."""
+        return float(read_json(self._phase_file(phase))["seconds"])
+
+    def head_file(self, state: str) -> Path:
+        """The quantum head that was trained on embeddings of this state."""
+        return self.path / "model" / f"head-{state}.keras"
+
+    def encoder_file(self, state: str) -> Path:
+        """The sentence encoder's weights of this state."""
+        return self.path / "model" / f"encoder-{state}.safetensors"
+
+    def save_head(self, head: tf.keras.Model, state: str) -> None:
+        """Writes a trained head in one step."""
+        with atomic_file(self.head_file(state)) as temporary:
+            head.save(temporary, save_format="keras")
+
+    def save_encoder(self, encoder: tf.keras.layers.Layer, state: str) -> None:
+        """Writes trained encoder weights in one step."""
+        with atomic_file(self.encoder_file(state)) as temporary:
+            encoder.save_weights_file(temporary)
+
+    def results(self) -> list[HeadResult]:
+        """The heads scored so far."""
+        path = self.path / "results.json"
+        return [HeadResult(**record) for record in read_json(path)] if path.exists() else []
+
+    def finished_heads(self) -> set[tuple[str, str]]:
+        """Their (state of the embeddings, name)."""
+        return {(result.embeddings, result.head) for result in self.results()}
+
+    def add_result(self, result: HeadResult) -> None:
+        """Adds a scored head."""
+        results = [*self.results(), result]
+        write_json(self.path / "results.json", [each.as_dict() for each in results])
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the model is complete."""
+        return (self.path / "model" / "model.json").exists()
+
+    def finish(self, model: dict[str, Any]) -> None:
+        """Writes the table, and model.json, which marks the run as finished."""
+        results = self.results()
+        write_text(self.path / "table.md", f"{results_table(results)}\n\n{verdict(results)}\n")
+        write_json(self.path / "model" / "model.json", model)
+
+    def clean(self) -> None:
+        """Drops what only an unfinished run needs."""
+        needed = read_json(self.path / "model" / "model.json")["encoder"]
+        for weights in (self.path / "model").glob("encoder-*.safetensors"):
+            if needed is None or weights.name != needed["weights"]:
+                weights.unlink()
+        shutil.rmtree(self.path / "state", ignore_errors=True)
+
+    @property
+    def table(self) -> str:
+        """The finished run's table with its verdict."""
+        return (self.path / "table.md").read_text(encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes JSON in one step."""
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Reads JSON.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"'{path}' is damaged: {error}. Choose another run directory.") from error
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as {"section.key": value}."""
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat

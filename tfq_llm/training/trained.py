@@ -1,0 +1,111 @@
+"""A finished run as a model to use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfq_llm import encoders
+from tfq_llm.config import SentenceEncoderConfig
+from tfq_llm.data import TextDataset
+from tfq_llm.data.duplicates import text_key
+from tfq_llm.encoders import SentenceEncoder
+from tfq_llm.errors import InputError
+from tfq_llm.models import hybrid_classifier
+from tfq_llm.training.run import RunDirectory, read_json
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """What `load_run` returns.
+
+    Attributes:
+        class_names: in the order of the logits.
+        head: embeddings → logits.
+        encoder: the sentence encoder with the weights it was trained to; None for a run on given embeddings.
+        seen: keys of the texts that it was trained or validated on.
+    """
+
+    class_names: tuple[str, ...]
+    head: tf.keras.Model
+    encoder: SentenceEncoder | None
+    seen: frozenset[str]
+
+    @property
+    def model(self) -> tf.keras.Model:
+        """The Keras model from strings to logits."""
+        return hybrid_classifier(self._encoder(), len(self.class_names), self.head)
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        """Embeddings [texts, dim], from the cache where they are in it."""
+        return encoders.encode(self._encoder(), texts)
+
+    def probabilities(self, embeddings: np.ndarray) -> np.ndarray:
+        """Class probabilities [rows, classes] of embeddings [rows, dim]."""
+        if not len(embeddings):
+            return np.zeros([0, len(self.class_names)], np.float32)
+        logits = self.head.predict(tf.data.Dataset.from_tensor_slices(embeddings).batch(256), verbose=0)
+        return np.asarray(tf.nn.softmax(logits))
+
+    def predict(self, texts: Sequence[str]) -> np.ndarray:
+        """Class probabilities [texts, classes] of texts."""
+        return self.probabilities(self.embed(texts))
+
+    def unseen_rows(self, dataset: TextDataset) -> np.ndarray:
+        """The rows whose text was not trained or validated on: scoring the others would flatter the model."""
+        return np.array([row for row, text in enumerate(dataset.texts) if text_key(text) not in self.seen], dtype=np.int64)
+
+    def _encoder(self) -> SentenceEncoder:
+        if self.encoder is None:
+            raise InputError("this run was trained on given embeddings, so it cannot read texts: evaluate it on an .npz file.")
+        return self.encoder
+
+
+def load_run(path: Path | str) -> TrainedModel:
+    """Loads the model of a finished run.
+
+    Raises:
+        InputError: there is no run, it is not finished, it is of another version, or its sentence encoder is not on this machine.
+    """
+    run = RunDirectory(Path(path))
+    if not run.path.is_dir():
+        raise InputError(f"there is no run directory '{path}': train one with 'tfq-llm train', or check the path.")
+    run.check_version()
+    if not run.is_finished:
+        raise InputError(f"the run in '{path}' is not finished: run the 'tfq-llm train' command that began it again; it goes on.")
+    facts = read_json(run.path / "model" / "model.json")
+    head = tf.keras.models.load_model(run.path / "model" / facts["head"])
+    encoder = _load_encoder(run, facts["encoder"])
+    return TrainedModel(tuple(facts["class_names"]), head, encoder, frozenset(facts["seen"]))
+
+
+def encoder_from_config(config: SentenceEncoderConfig, trainable: bool = False) -> SentenceEncoder:
+    """The sentence encoder that a configuration names."""
+    places = {"preprocessor": config.preprocessor, "output_key": config.output_key}
+    return encoders.load(config.name, trainable=trainable, max_tokens=config.max_tokens, **places)
+
+
+def describe_encoder(encoder: SentenceEncoder, weights: Path | None) -> dict[str, Any]:
+    """What model.json keeps of a sentence encoder: its Keras configuration, which has name and fingerprint and no path."""
+    return {"config": encoder.get_config(), "weights": weights.name if weights else None}
+
+
+def model_facts(
+    run: RunDirectory, state: str, class_names: Sequence[str], encoder: dict[str, Any] | None = None, seen: Sequence[str] = ()
+) -> dict[str, Any]:
+    """What model.json says of a finished model, for `load_run`."""
+    return {"head": run.head_file(state).name, "class_names": list(class_names), "encoder": encoder, "seen": list(seen)}
+
+
+def _load_encoder(run: RunDirectory, facts: dict[str, Any] | None) -> SentenceEncoder | None:
+    if facts is None:
+        return None
+    encoder = SentenceEncoder.from_config(facts["config"])
+    if facts["weights"]:
+        encoder.load_weights_file(run.path / "model" / facts["weights"])
+    return encoder
