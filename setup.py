@@ -8,8 +8,8 @@ from setuptools import find_packages, setup
 
 if sys.platform != "linux" or platform.machine() != "x86_64":
     sys.exit(
-        f"tfq-llm needs Linux on x86-64, the only platform TensorFlow Quantum 0.7.6 has wheels for; this is {platform.system()} on "
-        f"{platform.machine()}: use such a machine, a virtual machine or a container."
+        f"tfq-llm needs Linux on x86-64, the only platform TensorFlow Quantum 0.7.6 has wheels for; this is {platform.system()} "
+        f"on {platform.machine()}: use such a machine, a virtual machine or a container."
     )
 
 # TFDS 4.9.10 needs two things it does not ask for: a tensorflow-metadata that lives with TensorFlow 2.18's protobuf, and
@@ -40,6 +40,7 @@ setup(
         "safetensors>=0.4",
         "scikit-learn>=1.5",
         "scipy>=1.13",
+        "setuptools<80",  # tensorflow-hub 0.16.1 imports its pkg_resources, which later releases warn of and then lack
         "sympy",
         "tensorflow>=2.18.1,<2.19",
         "tensorflow-hub>=0.16.1",
@@ -47,7 +48,7 @@ setup(
         "tensorflow-text>=2.18.1,<2.19",
         "tf-keras>=2.18,<2.19",
         "tqdm>=4.66",
-        "typer>=0.12",
+        "typer>=0.29",
     ],
     extras_require={
         "tfds": TFDS,

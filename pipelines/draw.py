@@ -41,7 +41,13 @@ def _circuit(head: HeadConfig, qubits: int, part: str) -> cirq.Circuit:
     if part == "qpu":
         width = head.qpu_qubits(qubits)
         return reuploading_circuit(
-            width, head.reuploads, head.layers, head.final_layers, head.connectivity, entangling=head.entangling, shared=head.shared
+            width,
+            head.reuploads,
+            head.layers,
+            head.final_layers,
+            head.connectivity,
+            entangling=head.entangling,
+            shared=head.shared,
         ).circuit
     connectivity = head.encoder_connectivity or qubits - 1
     return long_range_ansatz(cirq.LineQubit.range(qubits), head.encoder_layers, connectivity, "w", entangling=head.entangling)

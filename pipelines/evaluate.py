@@ -11,7 +11,6 @@ import numpy as np
 from tfq_llm import data
 from tfq_llm.errors import InputError
 from tfq_llm.metrics import markdown_table, score
-from tfq_llm.training.phases import warn_of_truncation
 from tfq_llm.training.trained import TrainedModel, load_run
 
 logger = logging.getLogger(__name__)
@@ -55,6 +54,4 @@ def _texts(trained: TrainedModel, dataset: data.TextDataset) -> tuple[np.ndarray
         logger.warning("%d of %d texts were trained or validated on and are left out.", len(labels) - len(rows), len(labels))
     if not len(rows):
         raise InputError(f"every text of '{dataset.name}' was trained on: nothing is left to score.")
-    texts = [dataset.texts[row] for row in rows]
-    warn_of_truncation(trained.encoder, texts)
-    return labels[rows], trained.predict(texts)
+    return labels[rows], trained.predict([dataset.texts[row] for row in rows])

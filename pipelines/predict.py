@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tfq_llm.errors import InputError
-from tfq_llm.training.phases import warn_of_truncation
 from tfq_llm.training.trained import load_run
 
 
@@ -29,7 +28,6 @@ def predict(run_dir: Path, texts: Sequence[str], file: Path | None = None, *, as
         raise InputError("there is no text to classify: give one or more in quotes, or a file with --file.")
     trained = load_run(run_dir)
     probabilities = trained.predict(given)
-    warn_of_truncation(trained.encoder, given)
     width = max(map(len, trained.class_names))
     for text, row in zip(given, probabilities, strict=True):
         name = trained.class_names[row.argmax()]
@@ -54,4 +52,6 @@ def _decoded(line: bytes, number: int, file: Path) -> str:
     try:
         return line.decode("utf-8").rstrip("\r")
     except UnicodeDecodeError as error:
-        raise InputError(f"'{file}', row {number}: the byte {line[error.start]:#04x} is not UTF-8. Convert the file to UTF-8.") from error
+        raise InputError(
+            f"'{file}', row {number}: the byte {line[error.start]:#04x} is not UTF-8. Convert the file to UTF-8."
+        ) from error

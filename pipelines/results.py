@@ -79,7 +79,16 @@ def _table(title: str, runs: Sequence[Sequence[HeadResult]]) -> str:
                 f"{statistics.mean(result.seconds for result in results):.1f}",
             )
         )
-    header = ("embeddings", "head", "test accuracy, %", "mean ± sd", "against logistic regression", "macro-F1", "parameters", "seconds")
+    header = (
+        "embeddings",
+        "head",
+        "test accuracy, %",
+        "mean ± sd",
+        "against logistic regression",
+        "macro-F1",
+        "parameters",
+        "seconds",
+    )
     return f"**{title}**, {len(runs)} seeds, {runs[0][0].test_rows:,} test rows\n\n{markdown_table(header, rows)}"
 
 

@@ -32,7 +32,9 @@ def stock_pqc(per_class: int, num_qubits: int, epochs: int, seed: int) -> str:
 
     qubits = cirq.LineQubit.range(num_qubits)
     circuits = tf.keras.Input([], dtype=tf.string)
-    values = tfq.layers.PQC(long_range_ansatz(qubits, layers=2, connectivity=2 if num_qubits > 2 else 1), cirq.Z(qubits[0]))(circuits)
+    values = tfq.layers.PQC(long_range_ansatz(qubits, layers=2, connectivity=2 if num_qubits > 2 else 1), cirq.Z(qubits[0]))(
+        circuits
+    )
     model = tf.keras.Model(circuits, tf.keras.layers.Dense(2)(values))
     loss = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer=tf.keras.optimizers.Adam(0.05), loss=loss)

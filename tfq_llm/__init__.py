@@ -33,17 +33,18 @@ _NAMES = {
     "reuploading_circuit": "circuits",
 }
 
-__all__ = ["InputError", "__version__", *_MODULES, *sorted(_NAMES)]  # noqa: PLE0604
+__all__ = ["InputError", "__version__", *_MODULES, *sorted(_NAMES)]
 
 
 def _select_legacy_keras() -> None:
     """Makes `tf.keras` Keras 2, which `import tensorflow` alone does not decide: the first use of `tf.keras` does."""
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
     tensorflow = sys.modules.get("tensorflow")
-    if tensorflow is not None and hasattr(tensorflow, "keras") and tensorflow.keras.__version__.startswith("3"):
+    # Both Keras versions give `tf.keras` the same name; the module that a class comes from tells them apart.
+    if tensorflow is not None and not tensorflow.keras.Model.__module__.startswith("tf_keras."):
         raise ImportError(
-            f"tf.keras is already Keras {tensorflow.keras.__version__} in this process, and TensorFlow Quantum needs Keras 2. "
-            "Import tfq_llm before anything that uses tf.keras, or set TF_USE_LEGACY_KERAS=1 before Python starts."
+            "tf.keras is already Keras 3 in this process, and TensorFlow Quantum needs Keras 2. Import tfq_llm before anything "
+            "that uses tf.keras, or set TF_USE_LEGACY_KERAS=1 before Python starts."
         )
 
 

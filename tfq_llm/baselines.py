@@ -20,8 +20,8 @@ class FittedBaseline:
     Attributes:
         name: one of `NAMES`.
         estimator: the scikit-learn estimator.
-        parameters: coefficients and intercepts; for the SVC its support vectors' dual coefficients and intercepts, so that it counts
-            as the paper does (one per support vector), which leaves out the support vectors themselves.
+        parameters: coefficients and intercepts; for the SVC its support vectors' dual coefficients and intercepts, so that it
+            counts as the paper does (one per support vector), which leaves out the support vectors themselves.
     """
 
     name: str

@@ -61,13 +61,16 @@ def directory_digests(directory: Path) -> dict[str, str]:
 
 @contextmanager
 def atomic_file(target: Path) -> Iterator[Path]:
-    """Yields a temporary path beside `target`; moves it into place when the block ends without an exception."""
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    """Yields a temporary path beside `target`; moves it into place when the block ends without an exception.
+
+    It has the target's suffix, by which some libraries choose the format.
+    """
+    handle, name = tempfile.mkstemp(prefix=f".{target.stem}.", suffix=target.suffix, dir=target.parent)
     os.close(handle)
     temporary = Path(name)
     try:
         yield temporary
-        os.replace(temporary, target)
+        temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -91,7 +94,7 @@ def atomic_directory(target: Path) -> Iterator[Path]:
         (temporary / MANIFEST).write_text(json.dumps(directory_digests(temporary), indent=1), encoding="utf-8")
         if not is_intact(target):
             shutil.rmtree(target, ignore_errors=True)
-            os.replace(temporary, target)
+            temporary.replace(target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -27,7 +27,9 @@ encoders_app = typer.Typer(no_args_is_help=True, help="Sentence encoders: what t
 app.add_typer(data_app, name="data")
 app.add_typer(encoders_app, name="encoders")
 
-Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting, such as head.layers=2.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting, such as head.layers=2.")
+]
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A finished run directory.")]
 TextColumn = Annotated[str | None, typer.Option(help="Column of the texts, for .csv, .tsv and .jsonl.")]
 LabelColumn = Annotated[str | None, typer.Option(help="Column of the labels, for .csv, .tsv and .jsonl.")]
@@ -35,9 +37,13 @@ LabelColumn = Annotated[str | None, typer.Option(help="Column of the labels, for
 
 @app.command()
 def train(
-    config: Annotated[str, typer.Argument(metavar="CONFIG", help="A YAML file, or the name of one that comes with the package: demo.")],
+    config: Annotated[
+        str, typer.Argument(metavar="CONFIG", help="A YAML file, or the name of one that comes with the package: demo.")
+    ],
     settings: Settings = None,
-    run_dir: Annotated[Path | None, typer.Option(help="Where the run is kept. Default: runs/ and the configuration's name.")] = None,
+    run_dir: Annotated[
+        Path | None, typer.Option(help="Where the run is kept. Default: runs/ and the configuration's name.")
+    ] = None,
     full: Annotated[bool, typer.Option("--full", help="Score all test rows (data.test_rows=null).")] = False,
 ) -> None:
     """Train as CONFIG says, compare with classical heads, and keep everything in a run directory.
@@ -92,7 +98,9 @@ def draw(
     config: Annotated[str, typer.Argument(metavar="[CONFIG]", help="A YAML file or the name of a packaged one.")] = "demo",
     settings: Settings = None,
     qubits: Annotated[int, typer.Option(min=2, help="Number of qubits where the configuration leaves it open.")] = 4,
-    part: Annotated[str, typer.Option(help="qpu: the re-uploading circuit; amplitude-encoder: the simulated one before it.")] = "qpu",
+    part: Annotated[
+        str, typer.Option(help="qpu: the re-uploading circuit; amplitude-encoder: the simulated one before it.")
+    ] = "qpu",
     svg: Annotated[Path | None, typer.Option(help="Write an SVG file in place of text.")] = None,
 ) -> None:
     """Draw the circuits of a configuration as text or SVG."""
@@ -191,6 +199,10 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         print(f"tfq-llm: {error}", file=sys.stderr)
         return 2
+    except typer.TyperException as error:
+        usage_error: Any = error
+        usage_error.show()
+        return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         print("\ntfq-llm: interrupted. What was finished is kept; the same command goes on from there.", file=sys.stderr)
         return 130

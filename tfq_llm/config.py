@@ -28,7 +28,9 @@ class DataConfig(Section):
     embeddings: str | None = Field(None, description="an .npz file of embeddings and labels to use in place of texts")
     text_column: str | None = None
     label_column: str | None = None
-    protocol: Literal["few-shot", "given"] = Field("few-shot", description="draw a few rows per class, or keep the set's own parts")
+    protocol: Literal["few-shot", "given"] = Field(
+        "few-shot", description="draw a few rows per class, or keep the set's own parts"
+    )
     per_class: int = Field(256, ge=2, description="rows per class that training and validation share")
     validation_fraction: float = Field(0.15, gt=0, lt=1)
     test_rows: int | None = Field(None, ge=2, description="score a stratified part of the test rows; all of them if not set")
@@ -62,7 +64,9 @@ class HeadConfig(Section):
     layers: int = Field(1, ge=1, description="layers of PQC 1")
     final_layers: int = Field(1, ge=1, description="layers of PQC 2")
     connectivity: int = Field(2, ge=1, description="C of PQC 1 and PQC 2")
-    num_measured: int | None = Field(None, ge=1, description="Q_m; default: 1 for two classes as in the paper, all qubits for more")
+    num_measured: int | None = Field(
+        None, ge=1, description="Q_m; default: 1 for two classes as in the paper, all qubits for more"
+    )
     entangling: bool = Field(True, description="False leaves all CNOTs out (ablation)")
     shared: bool = Field(True, description="False gives every block PQC 1 angles of its own (ablation)")
     executor: Literal["tfq", "tensorflow"] = Field("tfq", description="what runs the re-uploading circuit")
@@ -117,7 +121,8 @@ class Config(Section):
     def _fits_together(self) -> Config:
         if self.data.embeddings and (self.tuning.enabled or self.joint.enabled):
             raise ValueError(
-                "data.embeddings are fixed vectors, so no sentence encoder can be trained: set tuning.enabled and joint.enabled to false"
+                "data.embeddings are fixed vectors, so no sentence encoder can be trained: set tuning.enabled and "
+                "joint.enabled to false"
             )
         return self
 

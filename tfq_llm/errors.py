@@ -9,7 +9,7 @@ from collections.abc import Iterable
 class InputError(ValueError):
     """Bad input: the message says what was given, what was expected and what to do.
 
-    The command line prints the message alone and exits with code 2. It is a `ValueError`, so that Python callers need not know it.
+    The command line prints the message alone and exits with code 2. It is a `ValueError`, so Python callers need not know it.
     """
 
 

@@ -94,5 +94,6 @@ def verdict(results: Sequence[HeadResult]) -> str:
         meaning = f"the intervals do not overlap: the {'quantum' if points > 0 else 'classical'} head is better here"
     return (
         f"On {quantum.embeddings} embeddings the quantum head ({100 * quantum.accuracy:.1f} %) is {abs(points):.1f} points "
-        f"{'above' if points > 0 else 'below'} the best classical head ({classical.head}, {100 * classical.accuracy:.1f} %); {meaning}."
+        f"{'above' if points > 0 else 'below'} the best classical head ({classical.head}, {100 * classical.accuracy:.1f} %); "
+        f"{meaning}."
     )

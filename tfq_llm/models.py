@@ -75,8 +75,9 @@ def hybrid_classifier(
     texts = tf.keras.Input([], dtype=tf.string, name="text")
     embeddings = encoder(texts)
     if head is None or isinstance(head, HeadConfig):
-        head = quantum_head(embeddings.shape[-1], num_classes, head)
-    logits = head(embeddings)
+        logits = quantum_head(embeddings.shape[-1], num_classes, head)(embeddings)
+    else:
+        logits = head(embeddings)
     if logits.shape[-1] != num_classes:
         raise InputError(f"the head puts out {logits.shape[-1]} values and there are {num_classes} classes.")
     return compile_classifier(tf.keras.Model(texts, logits, name="hybrid_classifier"))

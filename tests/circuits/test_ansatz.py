@@ -38,7 +38,15 @@ def test_the_column_of_ry_stands_behind_the_first_layer_only():
     circuit = long_range_ansatz(cirq.LineQubit.range(4), layers=3, connectivity=2)
     on_first = [gate for gate in circuit.all_operations() if gate.qubits == (cirq.LineQubit(0),)]
     # Two RY a layer as a CNOT's target, and the column's.
-    assert [str(gate.gate.exponent * sympy.pi) for gate in on_first] == ["theta3", "theta6", "theta8", "theta15", "theta18", "theta23", "theta26"]
+    assert [str(gate.gate.exponent * sympy.pi) for gate in on_first] == [
+        "theta3",
+        "theta6",
+        "theta8",
+        "theta15",
+        "theta18",
+        "theta23",
+        "theta26",
+    ]
 
 
 def test_all_gates_are_real():
@@ -75,7 +83,9 @@ def test_angle_encoding_rotates_each_qubit_by_its_datum():
 def test_reuploading_shares_the_first_pqc_between_blocks():
     ansatz = reuploading_circuit(3, reuploads=4, layers=2, final_layers=1, connectivity=2)
     first, last = long_range_parameters(3, 2, 2), long_range_parameters(3, 1, 2)
-    assert [str(symbol) for symbol in ansatz.weight_symbols] == [f"theta{i}" for i in range(first)] + [f"phi{i}" for i in range(last)]
+    assert [str(symbol) for symbol in ansatz.weight_symbols] == [f"theta{i}" for i in range(first)] + [
+        f"phi{i}" for i in range(last)
+    ]
     used = names(ansatz.circuit)
     assert [used.count(name) for name in ("x0", "x2", "theta0", f"theta{first - 1}", "phi0")] == [4, 4, 4, 4, 1]
 

@@ -11,7 +11,7 @@ It writes, below `tests/encoders/reference`:
     minilm.npz: `vectors` float32 [texts, 384] of texts.json, with 128 tokens.
     tiny-bert, tiny-mpnet: sentence-transformers directories with small random weights. The first has the older layout
         (`vocab.txt`, no `tokenizer.json`), the second the newer.
-    tiny-bert.npz, tiny-mpnet.npz: the vectors of the same texts for each pooling, with and without `Normalize`; float32 [texts, dim].
+    tiny-bert.npz, tiny-mpnet.npz: vectors of the same texts for each pooling, with and without `Normalize`.
 """
 
 from __future__ import annotations

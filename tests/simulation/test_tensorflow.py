@@ -91,7 +91,9 @@ def test_a_circuit_of_many_blocks_keeps_qubits_and_symbols_in_order():
     ansatz = reuploading_circuit(8, reuploads=3, layers=2, final_layers=1, connectivity=5)
     rng = np.random.default_rng(1)
     data, weights = rng.uniform(-3, 3, [2, 8]), rng.uniform(-3, 3, len(ansatz.weight_symbols))
-    executor = TensorFlowExecutor(ansatz.circuit, ansatz.observables(8), ansatz.data_symbols, ansatz.weight_symbols, dtype="float64")
+    executor = TensorFlowExecutor(
+        ansatz.circuit, ansatz.observables(8), ansatz.data_symbols, ansatz.weight_symbols, dtype="float64"
+    )
     names = [str(symbol) for symbol in (*ansatz.data_symbols, *ansatz.weight_symbols)]
     rows = [expected(ansatz.circuit, ansatz.observables(8), names, [*row, *weights]) for row in data]
     np.testing.assert_allclose(executor(data, weights), rows, atol=1e-9)

@@ -35,7 +35,9 @@ class ReuploadingCircuit:
             InputError: there are not that many qubits.
         """
         if not 1 <= num_measured <= len(self.qubits):
-            raise InputError(f"cannot measure {num_measured} of {len(self.qubits)} qubits: give a number from 1 to {len(self.qubits)}.")
+            raise InputError(
+                f"cannot measure {num_measured} of {len(self.qubits)} qubits: give a number from 1 to {len(self.qubits)}."
+            )
         return [cirq.PauliString(cirq.Z(qubit)) for qubit in self.qubits[:num_measured]]
 
 

@@ -5,12 +5,13 @@ around punctuation and Chinese characters. Each step looks at one character at a
 to at most three characters, each with its part in splitting.
 
 The rules are those of the reference tokenizer (Hugging Face `tokenizers`), with the character categories of this Python's
-`unicodedata`. The reference's categories are those of Unicode 8: the 500 or so marks, punctuation and format characters added since
-then are letters to it. No vocabulary has them, so at most the one word they stand in is read differently.
+`unicodedata`. The reference's categories are those of Unicode 8: to it, the 500 or so marks, punctuation and format characters
+added since then are letters. A word with one of those may be read differently; English vocabularies do not know them anyway.
 """
 
 from __future__ import annotations
 
+import functools
 import unicodedata
 from dataclasses import dataclass
 
@@ -51,11 +52,13 @@ class CharacterRules:
     split_chinese: bool = True
 
 
+@functools.cache
 def character_table(rules: CharacterRules) -> np.ndarray:
     """Tabulates the rules for every code point.
 
     Returns:
         int32 [1114112, 3]: for each code point the characters that replace it, each as `entry` packs it; zeros fill the rest.
+        It is computed once, so it cannot be written to.
     """
     table = np.zeros((CODE_POINTS, MAX_OUTPUT), np.int32)
     table[:, 0] = entry(0, 0, PLAIN)
@@ -63,14 +66,15 @@ def character_table(rules: CharacterRules) -> np.ndarray:
         if unicodedata.category(chr(code)) != "Cn":
             replaced = [entry(code, ord(new), _kind(new, rules)) for new in _replacement(chr(code), rules)]
             table[code] = replaced + [0] * (MAX_OUTPUT - len(replaced))
+    table.flags.writeable = False
     return table
 
 
 def entry(old: int, new: int, kind: int) -> int:
     """Packs one replacement: its distance from the character it replaces, and its kind (1–3).
 
-    The kind is `PLAIN` (part of a word), `SPACE` (between words) or `ALONE` (a word of its own). Distances, unlike the code points
-    themselves, are the same for whole alphabets, so the table compresses well.
+    The kind is `PLAIN` (part of a word), `SPACE` (between words) or `ALONE` (a word of its own). Distances, unlike the code
+    points themselves, are the same for whole alphabets, so the table compresses well.
     """
     return (new - old) * KINDS + kind
 

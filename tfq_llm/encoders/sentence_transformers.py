@@ -107,7 +107,7 @@ def _read_architecture(config: dict[str, Any], directory: Path) -> Architecture:
             f"'{directory}' has the activation '{config.get('hidden_act')}'; supported are {', '.join(sorted(ACTIVATIONS))}."
         )
     if config.get("position_embedding_type", "absolute") != "absolute":
-        raise InputError(f"'{directory}' has '{config['position_embedding_type']}' position embeddings; supported are absolute ones.")
+        raise InputError(f"'{directory}' has '{config['position_embedding_type']}' position embeddings; supported: absolute.")
     mpnet = config["model_type"] == "mpnet"
     return Architecture(
         num_layers=config["num_hidden_layers"],
@@ -140,7 +140,7 @@ def _modules(directory: Path) -> dict[str, str]:
     unsupported = set(modules) - {"Transformer", "Pooling", "Normalize"}
     if unsupported or len(modules) != len(listed):
         names = ", ".join(sorted(unsupported) or modules)
-        raise InputError(f"'{directory}' has modules that are not supported: {names}. Supported: Transformer, Pooling, Normalize.")
+        raise InputError(f"'{directory}' has unsupported modules: {names}. Supported: Transformer, Pooling, Normalize.")
     return modules
 
 

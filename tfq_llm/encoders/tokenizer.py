@@ -59,7 +59,7 @@ class Tokenizer(tf.Module):
         super().__init__()
         self.settings, self.max_tokens = settings, max_tokens
         self._markers = self._assign_markers()
-        table = character_table(settings.rules)
+        table = character_table(settings.rules).copy()
         for marker, _ in self._markers:
             table[ord(marker), 0] = entry(0, 0, ALONE)
         blocks, self._block_of = _distinct_blocks(table)

@@ -1,4 +1,4 @@
-"""Reads the tokenizer of a sentence-transformers directory: `tokenizer.json`, or else `vocab.txt`, and `tokenizer_config.json`."""
+"""Reads the tokenizer of a sentence-transformers directory, from `tokenizer.json` or else `vocab.txt`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The two transformer architectures of sentence encoders, BERT and MPNet, as one TensorFlow module.
 
-There is no dropout, in training either: tuning with few examples is then repeatable, and contrastive tuning gets its two views of a
-class from different texts.
+There is no dropout, in training either: tuning is then repeatable. (Contrastive tuning here makes its pairs of different texts,
+not of two dropout masks of one text.)
 """
 
 from __future__ import annotations

@@ -62,14 +62,16 @@ class AmplitudeEncoder(tf.keras.layers.Layer):
         self.padding = one_of("padding", padding, ("constant", "zero"))
         self.padding_value = float(padding_value)
         if padding == "constant" and not (math.isfinite(self.padding_value) and self.padding_value):
-            raise InputError(f"padding_value must be a finite number other than 0, not {padding_value}; for none use padding='zero'.")
+            raise InputError(
+                f"padding_value must be a finite number other than 0, not {padding_value}; for none use padding='zero'."
+            )
         self.merge = one_of("merge", merge, ("average", "concatenate"))
         self.entangling = entangling
         self.initializer = tf.keras.initializers.get(initializer or tf.keras.initializers.RandomUniform(-math.pi, math.pi))
         qubits = cirq.LineQubit.range(num_qubits)
         self.circuit = long_range_ansatz(qubits, layers, self.connectivity, "w", entangling=entangling)
         symbols = numbered_symbols("w", long_range_parameters(num_qubits, layers, self.connectivity))
-        observables = [cirq.PauliString(cirq.Z(qubit)) for qubit in qubits]
+        observables: list[cirq.PauliString] = [cirq.PauliString(cirq.Z(qubit)) for qubit in qubits]
         self._num_angles = len(symbols)
         self._executor = TensorFlowExecutor(self.circuit, observables, (), symbols, qubits=qubits)
 

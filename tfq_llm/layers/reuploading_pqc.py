@@ -25,14 +25,14 @@ class ReuploadingPQC(tf.keras.layers.Layer):
         final_layers: layers of PQC 2.
         connectivity: longest distance of the CNOTs on the ring of qubits, 1 … Q − 1.
         num_measured: Q_m, how many qubits are measured, from qubit 0 on.
-        executor: "tfq" for `tfq.layers.ControlledPQC` with adjoint gradients, "tensorflow" for plain TensorFlow operations. Weights
-            and outputs are the same.
+        executor: "tfq" for `tfq.layers.ControlledPQC` with adjoint gradients, "tensorflow" for plain TensorFlow operations.
+            Weights and outputs are the same.
         entangling: False leaves the CNOTs out (ablation).
         shared: False gives every block PQC 1 angles of its own (ablation).
         initializer: of the weights in radians; by default uniform in ±π.
 
-    Input shape: [batch, Q] angles in radians. Output shape: [batch, Q_m], values in [−1, 1]. The layer's one weight `angles` has the
-    order of `reuploading_circuit(...).weight_symbols`.
+    Input shape: [batch, Q] angles in radians. Output shape: [batch, Q_m], values in [−1, 1]. The layer's one weight `angles` has
+    the order of `reuploading_circuit(...).weight_symbols`.
 
     Raises:
         InputError: an argument is out of its range, or the input does not have one angle per qubit.

@@ -94,7 +94,7 @@ def _filled(qubits: set[int], num_qubits: int, width: int) -> tuple[int, ...]:
 
 
 def _merged(gates: Sequence[Gate], qubits: Sequence[int]) -> tuple[Gate, ...]:
-    """The gates as matrices on pairs of qubits, each constant gate multiplied into a neighbour on the same pair (CNOT into RY)."""
+    """The gates as matrices on pairs of qubits, each constant gate multiplied into a neighbour on the same pair."""
     merged: list[Gate] = []
     for gate in gates:
         previous = next((other for other in reversed(merged) if set(other.qubits) & set(gate.qubits)), None)
@@ -114,7 +114,7 @@ def _identity_index(gates: list[Gate], gate: Gate) -> int:
 
 
 def _pair(own: tuple[int, ...], qubits: Sequence[int]) -> tuple[int, ...]:
-    """A one-qubit gate's qubit and a partner from the block; the gate's own pair if it has two; one qubit in a register of one."""
+    """A one-qubit gate's qubit and a partner from the block; a gate's own pair if it has two; one qubit in a register of one."""
     return (*own, *(qubit for qubit in qubits if qubit not in own))[: min(2, len(qubits))]
 
 

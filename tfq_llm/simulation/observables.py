@@ -14,8 +14,8 @@ from tfq_llm.errors import InputError
 class Observables:
     """K observables on a register of n qubits.
 
-    A Pauli string maps the basis state x to i^(number of Ys) · (−1)^(x·z) · |x xor f⟩, where z marks its Zs and Ys and f its Xs and
-    Ys. Strings that flip the same qubits share one pass over the state; those that flip none are read off the probabilities.
+    A Pauli string maps the basis state x to i^(number of Ys) · (−1)^(x·z) · |x xor f⟩, where z marks its Zs and Ys and f its Xs
+    and Ys. Strings that flip the same qubits share one pass over the state; those that flip none are read off the probabilities.
 
     Args:
         observables: Pauli strings or sums of them, with real coefficients.

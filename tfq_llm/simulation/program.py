@@ -14,7 +14,10 @@ from tfq_llm.errors import InputError
 
 Source = Literal["constant", "data", "weight"]
 
-SUPPORTED = "unitary gates on one or two qubits; of these RX, RY, RZ and powers of X, Y, Z, H, CNOT, CZ, SWAP, ISWAP, XX, YY, ZZ may hold a symbol"
+SUPPORTED = (
+    "unitary gates on one or two qubits; of these RX, RY, RZ and powers of X, Y, Z, H, CNOT, CZ, SWAP, ISWAP, XX, YY, ZZ may "
+    "hold a symbol"
+)
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,9 @@ class Gate:
 
     def on(self, qubits: Sequence[int]) -> Gate:
         """The same gate as a matrix on `qubits`, a superset of its own, in the order given."""
-        return replace(self, qubits=tuple(qubits), cosine=self._expanded(self.cosine, qubits), sine=self._expanded(self.sine, qubits))
+        return replace(
+            self, qubits=tuple(qubits), cosine=self._expanded(self.cosine, qubits), sine=self._expanded(self.sine, qubits)
+        )
 
     def _expanded(self, matrices: np.ndarray, qubits: Sequence[int]) -> np.ndarray:
         others = [qubit for qubit in qubits if qubit not in self.qubits]
@@ -107,7 +112,7 @@ def compile_circuit(
     missing = circuit.all_qubits() - set(qubits)
     if missing:
         raise InputError(f"the circuit acts on {sorted(missing)}, which the list of qubits lacks: add them.")
-    places = {str(symbol): ("data", index) for index, symbol in enumerate(data_symbols)}
+    places: dict[str, tuple[Source, int]] = {str(symbol): ("data", index) for index, symbol in enumerate(data_symbols)}
     places |= {str(symbol): ("weight", index) for index, symbol in enumerate(weight_symbols)}
     positions = {qubit: index for index, qubit in enumerate(qubits)}
     gates = [
@@ -125,12 +130,14 @@ def _compile_operation(
     gate = operation.gate
     if len(qubits) > 2 or not (cirq.has_unitary(operation) or isinstance(gate, cirq.EigenGate)):
         raise InputError(f"the gate {operation} in moment {moment} is not supported here. Supported are {SUPPORTED}.")
-    if not cirq.is_parameterized(operation):
+    if not isinstance(gate, cirq.EigenGate) or not cirq.is_parameterized(gate):
         matrix = cirq.unitary(operation).astype(complex)[None]
         return Gate(qubits, "constant", 0, 0.0, 0.0, np.zeros(1), matrix, np.zeros_like(matrix))
     symbol, scale, shift = _linear(gate.exponent, operation, moment)
     if symbol not in places:
-        raise InputError(f"the symbol '{symbol}' of {operation} in moment {moment} is neither in data_symbols nor in weight_symbols.")
+        raise InputError(
+            f"the symbol '{symbol}' of {operation} in moment {moment} is neither in data_symbols nor in weight_symbols."
+        )
     source, index = places[symbol]
     return Gate(qubits, source, index, scale, shift, *_spectrum(gate))
 
@@ -140,7 +147,9 @@ def _linear(exponent: sympy.Expr, operation: cirq.Operation, moment: int) -> tup
     symbols = list(exponent.free_symbols)
     scale = exponent.diff(symbols[0])
     if len(symbols) != 1 or not scale.is_number:
-        raise InputError(f"the angle of {operation} in moment {moment} must be a linear expression of one symbol, not {exponent}.")
+        raise InputError(
+            f"the angle of {operation} in moment {moment} must be a linear expression of one symbol, not {exponent}."
+        )
     return str(symbols[0]), float(scale), float(exponent.subs(symbols[0], 0))
 
 

@@ -1,8 +1,8 @@
 """Runs circuits as plain TensorFlow operations: batched, differentiable, on any device, loadable without TensorFlow Quantum.
 
-The state of a batch is a matrix [2^n, batch]. A block of gates is one gather, which brings the block's qubits to the front, and one
-matrix product. Blocks run in a `tf.while_loop`, so the graph does not grow with the circuit. The gradient is the adjoint one: the
-final state is run backwards through the transposed blocks beside its co-state, so memory does not grow with the circuit either.
+The state of a batch is a matrix [2^n, batch]. A block of gates is one gather, which brings the block's qubits to the front, and
+one matrix product. Blocks run in a `tf.while_loop`, so the graph does not grow with the circuit. The gradient is the adjoint one:
+the final state is run backwards through the transposed blocks beside its co-state, so memory does not grow with it either.
 """
 
 from __future__ import annotations
@@ -85,13 +85,16 @@ class TensorFlowExecutor:
             first = tf.one_hot(0, 2**self.num_qubits, dtype=self.dtype)
             initial_state = tf.tile(first[None, :], [tf.shape(data)[0], 1])
         self._check("initial_state", initial_state, (None, 2**self.num_qubits))
-        return self._function(data, weights, tf.cast(initial_state, self._state_type))
+        # In a graph of somebody else's the operations go there directly: a function of its own would only cost tracing time.
+        evaluate = self._evaluate if tf.inside_function() else self._function
+        return evaluate(data, weights, tf.cast(initial_state, self._state_type))
 
     @staticmethod
     def _check(name: str, tensor: tf.Tensor, shape: tuple[int | None, ...]) -> None:
         if not tensor.shape.is_compatible_with(shape):
             raise InputError(f"{name} has the shape {tuple(tensor.shape)}; this circuit needs {shape}.")
 
+    @tf.autograph.experimental.do_not_convert
     def _evaluate(self, data: tf.Tensor, weights: tf.Tensor, initial_state: tf.Tensor) -> tf.Tensor:
         # Gathering from a reshaped tensor makes the gradient dense, which optimizers with moments want.
         columns, weights = tf.transpose(data), tf.reshape(weights, [self.num_weights])

@@ -5,7 +5,7 @@ A state is [2^n, batch] with the block's qubits in front, so a block sees it as 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -43,7 +43,7 @@ class GateTables:
 
 
 class SharedBlocks:
-    """Blocks of constant and weight gates on k qubits; a block's matrix [2^k, 2^k] is built from its gates, all blocks at once."""
+    """Blocks of constant and weight gates on k qubits; a block's matrix [2^k, 2^k] is built from its gates, all at once."""
 
     def __init__(self, segment: Segment, dtype: tf.DType) -> None:
         self._blocks, self._slots = len(segment.gates), max(len(gates) for gates in segment.gates)
@@ -57,7 +57,8 @@ class SharedBlocks:
                 rows[slot, block], order = _row_table(local, order), local
                 gates.append(gate)
             rows[self._slots, block] = _row_table(range(len(qubits)), order)
-        self._rows = rows
+        # The blocks' rows, one block behind the other, as one list of rows per slot.
+        self._rows = (rows + self._size * np.arange(self._blocks, dtype=np.int32)[:, None]).reshape(self._slots + 1, -1)
         self._tables = GateTables(gates, dtype)
 
     def build(self, data: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
@@ -66,12 +67,12 @@ class SharedBlocks:
         used = tf.gather(weights, self._tables.index) if weights.shape[0] else tf.zeros(self._tables.index.shape, weights.dtype)
         d = self._tables.size
         gates = tf.reshape(self._tables.build(used[:, None]), [self._blocks, self._slots, d, d])
-        product = tf.eye(size, batch_shape=[self._blocks], dtype=dtype)
+        product = tf.tile(tf.eye(size, dtype=dtype), [self._blocks, 1])
         for slot in range(self._slots):
-            product = tf.gather(product, self._rows[slot], axis=1, batch_dims=1)
+            product = _permuted(product, self._rows[slot])
             product = tf.matmul(gates[:, slot], tf.reshape(product, [self._blocks, d, -1]))
-            product = tf.reshape(product, [self._blocks, size, size])
-        return tf.gather(product, self._rows[self._slots], axis=1, batch_dims=1)
+            product = tf.reshape(product, [self._blocks * size, size])
+        return tf.reshape(_permuted(product, self._rows[self._slots]), [self._blocks, size, size])
 
     def apply(self, matrix: tf.Tensor, state: tf.Tensor) -> tf.Tensor:
         """The block on a state."""
@@ -98,7 +99,9 @@ class SampleBlocks:
     def build(self, data: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """Data [num_data, batch] → matrices [blocks, d, d, batch]; `weights` are not looked at."""
         d = self._tables.size
-        return tf.reshape(self._tables.build(tf.gather(data, self._tables.index)), [len(self._tables.index), d, d, tf.shape(data)[1]])
+        return tf.reshape(
+            self._tables.build(tf.gather(data, self._tables.index)), [len(self._tables.index), d, d, tf.shape(data)[1]]
+        )
 
     def apply(self, matrix: tf.Tensor, state: tf.Tensor) -> tf.Tensor:
         """The gate on a state."""
@@ -118,6 +121,17 @@ class SampleBlocks:
     def _folded(self, state: tf.Tensor) -> tf.Tensor:
         shape = tf.shape(state)
         return tf.reshape(state, [self._tables.size, shape[0] // self._tables.size, shape[1]])
+
+
+def _permuted(matrix: tf.Tensor, rows: np.ndarray) -> tf.Tensor:
+    """The rows in another order; the gradient puts them back, which TensorFlow's own for a gather does by slow sums."""
+    inverse = np.argsort(rows).astype(np.int32)
+
+    @tf.custom_gradient
+    def permuted(matrix: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+        return tf.gather(matrix, rows), lambda upstream: tf.gather(upstream, inverse)
+
+    return permuted(matrix)
 
 
 def _identity_like(gate: Gate) -> Gate:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -45,7 +45,8 @@ def tune_sentence_encoder(
     *,
     name: str = "tuning the sentence encoder",
     seed: int = 0,
-    **places: Any,
+    state_file: Path | None = None,
+    log_dir: Path | None = None,
 ) -> TrainingState:
     """Trains the encoder's weights in place so that sentences of one class come close and others become orthogonal.
 
@@ -54,7 +55,7 @@ def tune_sentence_encoder(
         train: sentences and integer labels.
         validation: likewise; its loss decides the best epoch.
         config: epochs, batch size, learning rate, weight decay, patience.
-        name, seed, places: as for `resumable_fit`.
+        name, seed, state_file, log_dir: as for `resumable_fit`.
     """
     was_trainable, encoder.trainable = encoder.trainable, True
     texts = tf.keras.Input([], dtype=tf.string, name="text")
@@ -63,6 +64,6 @@ def tune_sentence_encoder(
     rate = tf.keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
     model.compile(optimizer=tf.keras.optimizers.AdamW(rate, weight_decay=config.weight_decay), loss=contrastive_loss)
     try:
-        return resumable_fit(model, train, validation, config, name=name, seed=seed, **places)
+        return resumable_fit(model, train, validation, config, name=name, seed=seed, state_file=state_file, log_dir=log_dir)
     finally:
         encoder.trainable = was_trainable

@@ -36,8 +36,8 @@ def resumable_fit(
 ) -> TrainingState:
     """Trains a compiled model and leaves it with the weights of its best epoch.
 
-    The order of batches in an epoch depends on the seed and the number of the epoch alone, and after every epoch weights, optimizer,
-    early stopping and history go into one file in one step. So a resumed training ends as an undisturbed one does.
+    The order of batches in an epoch depends on the seed and the number of the epoch alone, and after every epoch weights,
+    optimizer, early stopping and history go into one file in one step. So a resumed training ends as an undisturbed one does.
 
     Args:
         model: compiled, with its optimizer's schedule over `config.epochs`.
@@ -77,8 +77,8 @@ def resumable_fit(
     state.restore_best(model)
     if state.diverged:
         raise TrainingDivergedError(
-            f"{name}: the loss became {state.diverged} in epoch {state.epochs_done + 1}. The weights of the best epoch before it are "
-            f"kept; use a smaller learning_rate than {config.learning_rate:g}."
+            f"{name}: the loss became {state.diverged} in epoch {state.epochs_done + 1}. The weights of the best epoch before it "
+            f"are kept; use a smaller learning_rate than {config.learning_rate:g}."
         )
     return state
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
 
-from tfq_llm import data, encoders
+from tfq_llm import data
 from tfq_llm.config import Config
 from tfq_llm.data.duplicates import text_key
 from tfq_llm.encoders import SentenceEncoder
@@ -18,7 +17,7 @@ from tfq_llm.training.contrastive import tune_sentence_encoder
 from tfq_llm.training.fit import resumable_fit
 from tfq_llm.training.heads import QUANTUM, Parts, compare_baselines, compare_heads, prepared, score_model
 from tfq_llm.training.run import RunDirectory
-from tfq_llm.training.trained import describe_encoder, encoder_from_config, model_facts
+from tfq_llm.training.trained import describe_encoder, embed, encoder_from_config, model_facts
 
 logger = logging.getLogger(__name__)
 
@@ -57,8 +56,7 @@ class TextJob:
         """The parts as embeddings."""
         texts = self.texts()
         used = [*texts.train[0], *texts.validation[0], *texts.test[0]]
-        warn_of_truncation(self.encoder, used)
-        found = encoders.encode(self.encoder, used, description=f"embedding, sentence encoder {state}")
+        found = embed(self.encoder, used, f"embedding, sentence encoder {state}")
         ends = np.cumsum([len(texts.train[1]), len(texts.validation[1])])
         vectors = np.split(found, ends)
         labels = (texts.train[1], texts.validation[1], texts.test[1])
@@ -68,8 +66,15 @@ class TextJob:
         """Contrastive tuning of the sentence encoder."""
         if not self.run.has_phase("tuning"):
             texts, config = self.texts(), self.config
-            places = {"state_file": self.run.state_file("tuning"), "log_dir": self.run.log_dir("tuning")}
-            fitted = tune_sentence_encoder(self.encoder, texts.train, texts.validation, config.tuning, seed=config.seed, **places)
+            fitted = tune_sentence_encoder(
+                self.encoder,
+                texts.train,
+                texts.validation,
+                config.tuning,
+                seed=config.seed,
+                state_file=self.run.state_file("tuning"),
+                log_dir=self.run.log_dir("tuning"),
+            )
             self.run.save_encoder(self.encoder, "tuned")
             self.run.keep_phase("tuning", fitted)
         self.encoder.load_weights_file(self.run.encoder_file("tuned"))
@@ -81,9 +86,16 @@ class TextJob:
         self.encoder.trainable = True
         model = prepared(hybrid_classifier(self.encoder, len(self.dataset.class_names), head), config.joint, len(texts.train[1]))
         if not self.run.has_phase("joint"):
-            places = {"state_file": self.run.state_file("joint"), "log_dir": self.run.log_dir("joint")}
-            name = "joint training of sentence encoder and head"
-            fitted = resumable_fit(model, texts.train, texts.validation, config.joint, name=name, seed=config.seed, **places)
+            fitted = resumable_fit(
+                model,
+                texts.train,
+                texts.validation,
+                config.joint,
+                name="joint training of sentence encoder and head",
+                seed=config.seed,
+                state_file=self.run.state_file("joint"),
+                log_dir=self.run.log_dir("joint"),
+            )
             self.run.save_encoder(self.encoder, "joint")
             self.run.save_head(head, "joint")
             self.run.keep_phase("joint", fitted)
@@ -101,7 +113,9 @@ class TextJob:
     def finish(self, state: str) -> None:
         """Makes the head of this state, with its sentence encoder, the run's model."""
         weights = None if state == "frozen" else self.run.encoder_file(state)
-        self.run.finish(model_facts(self.run, state, self.dataset.class_names, describe_encoder(self.encoder, weights), self.seen()))
+        self.run.finish(
+            model_facts(self.run, state, self.dataset.class_names, describe_encoder(self.encoder, weights), self.seen())
+        )
 
 
 def train_on_embeddings(run: RunDirectory, config: Config, path: str) -> None:
@@ -113,14 +127,6 @@ def train_on_embeddings(run: RunDirectory, config: Config, path: str) -> None:
     parts = _parts(dataset.embeddings, dataset.labels, split, config)
     compare_heads(run, config, "given", parts, len(dataset.class_names))
     run.finish(model_facts(run, "given", dataset.class_names))
-
-
-def warn_of_truncation(encoder: SentenceEncoder, texts: Sequence[str]) -> None:
-    """Says how many texts are longer than the sentence encoder reads."""
-    truncated = encoder.count_truncated(texts)
-    if truncated:
-        message = "%d of %d texts are longer than the %d tokens that the sentence encoder reads; only their beginning counts."
-        logger.warning(message, truncated, len(texts), encoder.max_tokens)
 
 
 def _draw(dataset: data.TextDataset, config: Config) -> data.Split:

@@ -23,7 +23,16 @@ from tfq_llm.errors import InputError
 from tfq_llm.metrics import HeadResult, results_table, verdict
 from tfq_llm.training.state import TrainingState
 
-PACKAGES = ("tensorflow", "tensorflow-quantum", "tensorflow-text", "tensorflow-hub", "tf-keras", "cirq-core", "numpy", "scikit-learn")
+PACKAGES = (
+    "tensorflow",
+    "tensorflow-quantum",
+    "tensorflow-text",
+    "tensorflow-hub",
+    "tf-keras",
+    "cirq-core",
+    "numpy",
+    "scikit-learn",
+)
 FOLDERS = ("history", "logs", "model", "state")
 
 
@@ -85,8 +94,8 @@ class RunDirectory:
         version = read_json(self.path / "versions.json").get("tfq_llm")
         if version != tfq_llm.__version__:
             raise InputError(
-                f"'{self.path}' was written by tfq_llm {version}, and this is {tfq_llm.__version__}: choose another run directory, or "
-                f"install that version."
+                f"'{self.path}' was written by tfq_llm {version}, and this is {tfq_llm.__version__}: choose another run "
+                f"directory, or install that version."
             )
 
     def _check_config(self, config: Config) -> None:

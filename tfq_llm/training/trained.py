@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from tfq_llm.encoders import SentenceEncoder
 from tfq_llm.errors import InputError
 from tfq_llm.models import hybrid_classifier
 from tfq_llm.training.run import RunDirectory, read_json
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class TrainedModel:
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """Embeddings [texts, dim], from the cache where they are in it."""
-        return encoders.encode(self._encoder(), texts)
+        return embed(self._encoder(), texts, "embedding")
 
     def probabilities(self, embeddings: np.ndarray) -> np.ndarray:
         """Class probabilities [rows, classes] of embeddings [rows, dim]."""
@@ -84,10 +87,20 @@ def load_run(path: Path | str) -> TrainedModel:
     return TrainedModel(tuple(facts["class_names"]), head, encoder, frozenset(facts["seen"]))
 
 
+def embed(encoder: SentenceEncoder, texts: Sequence[str], description: str) -> np.ndarray:
+    """Embeddings [texts, dim]; says how many texts are longer than the sentence encoder reads."""
+    truncated = encoder.count_truncated(texts)
+    if truncated:
+        message = "%d of %d texts are longer than the %d tokens that the sentence encoder reads; only their beginning counts."
+        logger.warning(message, truncated, len(texts), encoder.max_tokens)
+    return encoders.encode(encoder, texts, description=description)
+
+
 def encoder_from_config(config: SentenceEncoderConfig, trainable: bool = False) -> SentenceEncoder:
     """The sentence encoder that a configuration names."""
-    places = {"preprocessor": config.preprocessor, "output_key": config.output_key}
-    return encoders.load(config.name, trainable=trainable, max_tokens=config.max_tokens, **places)
+    return encoders.load(
+        config.name, trainable, config.max_tokens, preprocessor=config.preprocessor, output_key=config.output_key
+    )
 
 
 def describe_encoder(encoder: SentenceEncoder, weights: Path | None) -> dict[str, Any]:

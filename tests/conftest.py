@@ -1,0 +1,28 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import tfq_llm  # noqa: F401  # before TensorFlow, so that tf.keras is Keras 2 in every test module
+
+
+@pytest.fixture
+def fresh_process() -> Callable[..., str]:
+    """Runs Python code in a new process and returns what it prints; the test fails with the process's own error if it fails."""
+
+    def run(code: str, *arguments: object, cwd: object = None, expect: int = 0) -> str:
+        command = [sys.executable, "-c", code, *map(str, arguments)]
+        environment = {name: value for name, value in os.environ.items() if name != "TF_USE_LEGACY_KERAS"}
+        result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, env=environment)
+        assert result.returncode == expect, result.stderr[-3000:]
+        return result.stdout if expect == 0 else result.stderr
+
+    return run

@@ -1,0 +1,70 @@
+"""The configuration is validated as a whole, and every wrong setting is named with its path."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tfq_llm import InputError
+from tfq_llm.config import Config, dump_yaml, load_config, make_config
+from tfq_llm.pipelines.configs import find
+
+
+@pytest.mark.parametrize("name", ["demo", "domains", "results"])
+def test_packaged_configurations_are_valid_and_survive_a_round_trip(name, tmp_path):
+    config = load_config(find(name))
+    (tmp_path / "again.yaml").write_text(dump_yaml(config))
+    assert load_config(tmp_path / "again.yaml") == config
+
+
+def test_settings_can_be_overridden(tmp_path):
+    config = load_config(find("demo"), ["head.layers=2", "data.test_rows=null", "seed=5"])
+    assert (config.head.layers, config.data.test_rows, config.seed) == (2, None, 5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"head": {"layer": 2}}, "head.layer: there is no such setting. Did you mean 'layers'?"),
+        ({"sede": 1}, "sede: there is no such setting. Did you mean 'seed'?"),
+        ({"head": {"layers": "two"}}, "head.layers: Input should be a valid integer (given: 'two')"),
+        ({"head": {"layers": 0}}, "head.layers: Input should be greater than or equal to 1 (given: 0)"),
+        ({"head": {"padding": "none"}}, "head.padding: Input should be 'constant' or 'zero' (given: 'none')"),
+        ({"head": {"num_qubits": 4, "connectivity": 4}}, "head: connectivity is 4, but must be below 4"),
+        ({"head": {"num_encoders": 2, "merge": "concatenate"}}, "head: merge 'concatenate' needs num_qubits"),
+        ({"data": {"embeddings": "a.npz"}}, "set tuning.enabled and joint.enabled to false"),
+        ({"head": 3}, "head: Input should be a valid dictionary or instance of HeadConfig (given: 3)"),
+    ],
+)
+def test_wrong_settings_are_named_with_their_path(settings, message):
+    with pytest.raises(InputError) as caught:
+        make_config(settings)
+    assert message in str(caught.value)
+
+
+def test_all_wrong_settings_are_named_at_once():
+    with pytest.raises(InputError, match="has 3 wrong settings"):
+        make_config({"seed": -1, "head": {"layers": 0}, "tuning": {"epoch": 3}})
+
+
+def test_unreadable_files_are_named(tmp_path):
+    for content, message in ((b"head: [", "is not valid YAML"), (b"- 1", "must be a mapping"), (b"a: \xff", "is not valid YAML")):
+        (tmp_path / "config.yaml").write_bytes(content)
+        with pytest.raises(InputError, match=message):
+            load_config(tmp_path / "config.yaml")
+    with pytest.raises(InputError, match="cannot read the configuration"):
+        load_config(tmp_path / "nowhere.yaml")
+    with pytest.raises(InputError, match=r"not of the form section\.key=value"):
+        load_config(find("demo"), ["seed"])
+    with pytest.raises(InputError, match="Did you mean 'demo'"):
+        find("dem")
+
+
+@given(st.integers(0, 2**31), st.integers(1, 12), st.floats(1e-6, 1.0))
+def test_numbers_survive_a_round_trip(tmp_path_factory, seed, layers, rate):
+    config = make_config({"seed": seed, "head": {"layers": layers}, "head_training": {"learning_rate": rate}})
+    path = tmp_path_factory.mktemp("round") / "config.yaml"
+    path.write_text(dump_yaml(config))
+    assert load_config(path) == config
+    assert isinstance(config, Config)

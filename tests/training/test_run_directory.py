@@ -1,0 +1,155 @@
+"""A run directory knows whose it is, and a run in it can be killed."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from tfq_llm import InputError, load_run
+from tfq_llm.config import Config
+from tfq_llm.pipelines.train import train
+from tfq_llm.training import RunDirectory
+
+
+def test_a_run_leaves_everything_it_was_made_of(config, tmp_path):
+    table = train(config, tmp_path / "run")
+    run = tmp_path / "run"
+    assert {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file() and "tfevents" not in path.name} == {
+        ".lock",
+        "config.yaml",
+        "history/head-given.json",
+        "model/head-given.keras",
+        "model/model.json",
+        "results.json",
+        "splits.json",
+        "table.md",
+        "versions.json",
+    }
+    assert [result["head"] for result in json.loads((run / "results.json").read_text())] == [
+        "logistic regression",
+        "SVC",
+        "quantum head",
+    ]
+    assert "| quantum head" in table
+    assert "On given embeddings the quantum head" in table
+    split = json.loads((run / "splits.json").read_text())
+    assert [len(split[part]) for part in ("train", "validation", "test")] == [25, 5, 30]
+
+
+def test_the_trained_head_is_what_was_scored(config, tmp_path):
+    train(config, tmp_path / "run")
+    trained = load_run(tmp_path / "run")
+    with np.load(config.data.embeddings) as file:
+        embeddings, labels = file["embeddings"], file["labels"]
+    test = json.loads((tmp_path / "run" / "splits.json").read_text())["test"]
+    predicted = trained.probabilities(embeddings[test]).argmax(axis=1)
+    scored = json.loads((tmp_path / "run" / "results.json").read_text())[-1]
+    assert np.mean(predicted == labels[test]) == pytest.approx(scored["accuracy"])
+    with pytest.raises(InputError, match="cannot read texts"):
+        trained.predict(["a text"])
+
+
+def test_a_finished_run_is_shown_again_and_not_repeated(config, tmp_path):
+    first = train(config, tmp_path / "run")
+    stamps = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*") if path.is_file() and path.name != ".lock"}
+    assert train(config, tmp_path / "run") == first
+    assert stamps == {path: path.stat().st_mtime_ns for path in stamps}
+
+
+def test_other_settings_or_another_version_are_refused(config, tmp_path):
+    run = tmp_path / "run"
+    train(config, run)
+    with pytest.raises(InputError, match="seed: 0 there, 1 now"):
+        train(config.model_copy(update={"seed": 1}), run)
+    versions = json.loads((run / "versions.json").read_text()) | {"tfq_llm": "0.0.1"}
+    (run / "versions.json").write_text(json.dumps(versions))
+    for use in (lambda: train(config, run), lambda: load_run(run)):
+        with pytest.raises(InputError, match=r"was written by tfq_llm 0\.0\.1"):
+            use()
+
+
+def test_a_directory_of_something_else_is_left_alone(config, tmp_path):
+    (tmp_path / "thesis.txt").write_text("chapter one")
+    with pytest.raises(InputError, match="files that are not a run's"):
+        train(config, tmp_path)
+    file = tmp_path / "file"
+    file.write_text("")
+    with pytest.raises(InputError, match="cannot write to the directory"):
+        train(config, file / "run")
+
+
+def test_two_processes_do_not_share_a_run(config, tmp_path):
+    with (
+        RunDirectory.opened(tmp_path / "run", config),
+        pytest.raises(InputError, match="another process is working"),
+        RunDirectory.opened(tmp_path / "run", config),
+    ):
+        pass
+
+
+def test_only_a_finished_run_can_be_loaded(config, tmp_path):
+    with pytest.raises(InputError, match="there is no run directory"):
+        load_run(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="is not a run directory"):
+        load_run(tmp_path)
+    with RunDirectory.opened(tmp_path / "run", config):
+        pass
+    with pytest.raises(InputError, match="is not finished"):
+        load_run(tmp_path / "run")
+
+
+@pytest.mark.slow
+def test_a_run_killed_again_and_again_ends_with_the_same_files(config, tmp_path, kill_until_done):
+    longer = config.model_copy(update={"head_training": config.head_training.model_copy(update={"epochs": 60, "patience": 60})})
+    train(longer, tmp_path / "undisturbed")
+    kills = kill_until_done(longer, tmp_path / "killed", seconds=[9, 10, 11])
+    assert kills >= 2
+    assert_same_run(tmp_path / "undisturbed", tmp_path / "killed")
+
+
+def assert_same_run(first, second) -> None:
+    """The same files, equal but for wall-clock times and what TensorBoard writes."""
+
+    def files(run):
+        return {path.relative_to(run) for path in run.rglob("*") if path.is_file() and "tfevents" not in path.name}
+
+    def timeless(path):
+        return [line for line in path.read_text().splitlines() if "seconds" not in line and not line.startswith("|")]
+
+    assert files(first) == files(second)
+    for name in files(first):
+        if name.suffix in (".json", ".yaml", ".md"):
+            assert timeless(first / name) == timeless(second / name), name
+    heads = [load_run(run).head.get_weights() for run in (first, second)]
+    for weights, others in zip(*heads, strict=True):
+        np.testing.assert_array_equal(weights, others)
+
+
+@pytest.fixture
+def kill_until_done(tmp_path):
+    """Starts a run in a process of its own, kills it after so many seconds, and at last lets it finish; counts the kills."""
+    import signal
+    import subprocess
+    import sys
+
+    from tfq_llm.config import dump_yaml
+
+    def run(config: Config, path, seconds) -> int:
+        file = tmp_path / "config.yaml"
+        file.write_text(dump_yaml(config))
+        command = [sys.executable, "-m", "tfq_llm.cli", "train", str(file), "--run-dir", str(path)]
+        kills = 0
+        for limit in [*seconds, None]:
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            try:
+                _, said = process.communicate(timeout=limit)
+                assert process.returncode == 0, said
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+                process.communicate()
+                kills += 1
+        return kills
+
+    return run

@@ -1,0 +1,86 @@
+"""Encodes many texts: batched by length, with progress, each text once and never again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+
+import numpy as np
+import tensorflow as tf
+
+from tfq_llm.cache import cache_dir
+from tfq_llm.encoders.embedding_cache import EmbeddingCache
+from tfq_llm.encoders.sentence_encoder import SentenceEncoder, as_string_tensor
+from tfq_llm.errors import InputError
+from tfq_llm.progress import Progress
+
+_BATCHES_PER_CHUNK = 16
+
+
+def encode(
+    encoder: SentenceEncoder,
+    texts: Sequence[str],
+    *,
+    batch_size: int = 32,
+    cache: bool = True,
+    description: str = "encoding texts",
+) -> np.ndarray:
+    """Encodes texts, in the order given.
+
+    Args:
+        encoder: the sentence encoder, frozen or tuned.
+        texts: any number of strings.
+        batch_size: texts encoded at once.
+        cache: keep the vectors on disk, by the encoder's `state_fingerprint` and text, and take from there those already known.
+            A killed encoding then continues where it was.
+        description: what the progress bar says.
+
+    Returns:
+        float32 [texts, dim].
+
+    Raises:
+        InputError: an item is not a string, or the cache cannot be written.
+    """
+    unique = list(dict.fromkeys(_strings(texts)))
+    if not unique:
+        return np.zeros((0, encoder.dim), np.float32)
+    path = cache_dir("embeddings") / f"{encoder.state_fingerprint()}.sqlite" if cache else None
+    with EmbeddingCache(path, encoder.dim) if path else nullcontext() as store:
+        vectors = store.get(unique) if store else {}
+        missing = [text for text in unique if text not in vectors]
+        with Progress(description, len(unique), "texts", initial=len(vectors)) as progress:
+            for chunk in _encoded_chunks(encoder, missing, batch_size):
+                vectors.update(chunk)
+                progress.update(len(chunk))
+                if store:
+                    store.put(chunk)
+    return np.stack([vectors[text] for text in texts])
+
+
+def _strings(texts: Sequence[str]) -> Sequence[str]:
+    if isinstance(texts, str):
+        raise InputError("expected a list of texts, got a single string.")
+    for row, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise InputError(f"text {row} is not a string but {type(text).__name__}: {text!r}.")
+    return texts
+
+
+def _encoded_chunks(encoder: SentenceEncoder, texts: Sequence[str], batch_size: int) -> Iterator[dict[str, np.ndarray]]:
+    """Yields vectors by text, a few batches at a time.
+
+    Texts of like length share a batch, so that little is spent on padding; the longest come first: memory is then at its peak at
+    once, and the progress bar's time left errs to the safe side.
+    """
+    if not texts:
+        return
+    ordered = sorted(texts, key=len, reverse=True)
+    batches = tf.data.Dataset.from_tensor_slices(as_string_tensor(ordered)).batch(batch_size).prefetch(1)
+    chunk_size = batch_size * _BATCHES_PER_CHUNK
+    encoded: list[np.ndarray] = []
+    done = 0
+    for batch in batches:
+        encoded.extend(encoder(batch, training=False).numpy())
+        if len(encoded) >= chunk_size or done + len(encoded) == len(ordered):
+            yield dict(zip(ordered[done : done + len(encoded)], encoded, strict=True))
+            done, encoded = done + len(encoded), []
