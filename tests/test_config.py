@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from tfq_llm import InputError
 from tfq_llm.config import Config, dump_yaml, load_config, make_config
 from tfq_llm.pipelines.configs import find
+from tfq_llm.pipelines.settings import settings
 
 
 @pytest.mark.parametrize("name", ["demo", "domains", "results"])
@@ -59,6 +62,11 @@ def test_unreadable_files_are_named(tmp_path):
         load_config(find("demo"), ["seed"])
     with pytest.raises(InputError, match="Did you mean 'demo'"):
         find("dem")
+
+
+def test_the_documentation_of_settings_is_what_the_command_prints():
+    page = Path(__file__).parents[1] / "docs" / "configuration.md"
+    assert page.read_text(encoding="utf-8") == settings() + "\n"
 
 
 @given(st.integers(0, 2**31), st.integers(1, 12), st.floats(1e-6, 1.0))

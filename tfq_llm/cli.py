@@ -27,7 +27,7 @@ encoders_app = typer.Typer(no_args_is_help=True, help="Sentence encoders: what t
 app.add_typer(data_app, name="data")
 app.add_typer(encoders_app, name="encoders")
 
-Settings = Annotated[
+Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting, such as head.layers=2.")
 ]
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A finished run directory.")]
@@ -40,7 +40,7 @@ def train(
     config: Annotated[
         str, typer.Argument(metavar="CONFIG", help="A YAML file, or the name of one that comes with the package: demo.")
     ],
-    settings: Settings = None,
+    overrides: Overrides = None,
     run_dir: Annotated[
         Path | None, typer.Option(help="Where the run is kept. Default: runs/ and the configuration's name.")
     ] = None,
@@ -54,7 +54,7 @@ def train(
     from tfq_llm.pipelines.configs import find
 
     path = find(config)
-    resolved = load_config(path, [*(settings or []), *(["data.test_rows=null"] if full else [])])
+    resolved = load_config(path, [*(overrides or []), *(["data.test_rows=null"] if full else [])])
     with _tensorflow():
         from tfq_llm.pipelines.train import train as run_training
 
@@ -96,7 +96,7 @@ def predict(
 @app.command()
 def draw(
     config: Annotated[str, typer.Argument(metavar="[CONFIG]", help="A YAML file or the name of a packaged one.")] = "demo",
-    settings: Settings = None,
+    overrides: Overrides = None,
     qubits: Annotated[int, typer.Option(min=2, help="Number of qubits where the configuration leaves it open.")] = 4,
     part: Annotated[
         str, typer.Option(help="qpu: the re-uploading circuit; amplitude-encoder: the simulated one before it.")
@@ -106,7 +106,15 @@ def draw(
     """Draw the circuits of a configuration as text or SVG."""
     from tfq_llm.pipelines.draw import draw as run_drawing
 
-    print(run_drawing(config, settings or [], qubits, part, svg))
+    print(run_drawing(config, overrides or [], qubits, part, svg))
+
+
+@app.command()
+def settings() -> None:
+    """List every setting of a configuration: kind, default, meaning."""
+    from tfq_llm.pipelines.settings import settings as all_settings
+
+    print(all_settings())
 
 
 @app.command()
@@ -114,14 +122,14 @@ def results(
     data: Annotated[str | None, typer.Option(help="A data set or directory; default: the default data.")] = None,
     embeddings: Annotated[list[Path] | None, typer.Option(help="An .npz file; give it again for more.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds.")] = 3,
-    settings: Settings = None,
+    overrides: Overrides = None,
     run_dir: Annotated[Path, typer.Option(help="Where the runs are kept.")] = Path("runs/results"),
 ) -> None:
     """Run several seeds and print the table of docs/results.md: every head, mean and standard deviation."""
     with _tensorflow():
         from tfq_llm.pipelines.results import results as run_results
 
-        print(run_results(data, embeddings or [], seeds, settings or [], run_dir))
+        print(run_results(data, embeddings or [], seeds, overrides or [], run_dir))
 
 
 @app.command()

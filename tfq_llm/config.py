@@ -26,13 +26,13 @@ class DataConfig(Section):
 
     name: str = Field("movie-reviews", description="a named set, a file, or a directory of train/dev/test .tsv")
     embeddings: str | None = Field(None, description="an .npz file of embeddings and labels to use in place of texts")
-    text_column: str | None = None
-    label_column: str | None = None
+    text_column: str | None = Field(None, description="column of the texts in a .csv, .tsv or .jsonl; default: the obvious one")
+    label_column: str | None = Field(None, description="column of the labels, likewise")
     protocol: Literal["few-shot", "given"] = Field(
         "few-shot", description="draw a few rows per class, or keep the set's own parts"
     )
     per_class: int = Field(256, ge=2, description="rows per class that training and validation share")
-    validation_fraction: float = Field(0.15, gt=0, lt=1)
+    validation_fraction: float = Field(0.15, gt=0, lt=1, description="share of them that validates")
     test_rows: int | None = Field(None, ge=2, description="score a stratified part of the test rows; all of them if not set")
 
 
@@ -40,9 +40,11 @@ class SentenceEncoderConfig(Section):
     """Which sentence encoder, see `tfq_llm.encoders.load`."""
 
     name: str = Field("minilm", description="minilm, a sentence-transformers directory, a SavedModel or a TF-Hub handle")
-    max_tokens: int = Field(128, ge=2, le=512)
-    preprocessor: str | None = None
-    output_key: str | None = None
+    max_tokens: int = Field(128, ge=3, le=512, description="how much of a text is read, special tokens included")
+    preprocessor: str | None = Field(
+        None, description="of a SavedModel that takes no strings: its preprocessor's directory or handle"
+    )
+    output_key: str | None = Field(None, description="of a SavedModel with several outputs: which one")
 
 
 class HeadConfig(Section):
@@ -55,9 +57,11 @@ class HeadConfig(Section):
     num_encoders: int = Field(1, ge=1, description="E, parallel amplitude encoders")
     encoder_layers: int = Field(6, ge=1, description="layers of the amplitude encoder's ansatz")
     encoder_connectivity: int | None = Field(None, ge=1, description="of the amplitude encoder; default: all to all")
-    padding: Literal["constant", "zero"] = "constant"
-    padding_value: float = 3.0
-    merge: Literal["average", "concatenate"] = "average"
+    padding: Literal["constant", "zero"] = Field(
+        "constant", description="of the free amplitudes: a constant in the first, or zeros"
+    )
+    padding_value: float = Field(3.0, description="that constant, beside an embedding of length 1")
+    merge: Literal["average", "concatenate"] = Field("average", description="how E > 1 amplitude encoders become one output")
     trainable_gain: bool = Field(True, description="train the factor from ⟨Z⟩ to an angle, which starts at π")
     bias: bool = Field(True, description="train an offset of the angle, which starts at 0")
     reuploads: int = Field(2, ge=1, description="N")
@@ -93,29 +97,35 @@ class HeadConfig(Section):
 class FitConfig(Section):
     """One call of `model.fit`: AdamW with cosine decay, early stopping on the validation loss."""
 
-    epochs: int = Field(40, ge=1)
-    batch_size: int = Field(32, ge=2)
-    learning_rate: float = Field(0.005, gt=0)
-    weight_decay: float = Field(0.0, ge=0)
+    epochs: int = Field(40, ge=1, description="at most; the cosine decay of the learning rate ends with them")
+    batch_size: int = Field(32, ge=2, description="rows per step")
+    learning_rate: float = Field(0.005, gt=0, description="at the start, of AdamW")
+    weight_decay: float = Field(0.0, ge=0, description="of AdamW")
     patience: int = Field(10, ge=1, description="epochs without a better validation loss before stopping")
 
 
 class PhaseConfig(FitConfig):
     """A phase that can be left out."""
 
-    enabled: bool = True
+    enabled: bool = Field(True, description="false leaves the phase out")
 
 
 class Config(Section):
     """Everything that decides a run."""
 
     seed: int = Field(0, ge=0, description="decides split, initial weights and the order of batches")
-    data: DataConfig = DataConfig()
-    encoder: SentenceEncoderConfig = SentenceEncoderConfig()
-    head: HeadConfig = HeadConfig()
-    tuning: PhaseConfig = PhaseConfig(epochs=4, learning_rate=3e-5, weight_decay=0.01, patience=4)
-    head_training: FitConfig = FitConfig()
-    joint: PhaseConfig = PhaseConfig(enabled=False, epochs=2, learning_rate=1e-5, weight_decay=0.01, patience=2)
+    data: DataConfig = Field(DataConfig(), description="Which texts, and how they are divided.")
+    encoder: SentenceEncoderConfig = Field(SentenceEncoderConfig(), description="The sentence encoder.")
+    head: HeadConfig = Field(HeadConfig(), description="The hybrid head.")
+    tuning: PhaseConfig = Field(
+        PhaseConfig(epochs=4, learning_rate=3e-5, weight_decay=0.01, patience=4),
+        description="Phase 1: contrastive tuning of the sentence encoder.",
+    )
+    head_training: FitConfig = Field(FitConfig(), description="Phase 2: the quantum head on cached embeddings.")
+    joint: PhaseConfig = Field(
+        PhaseConfig(enabled=False, epochs=2, learning_rate=1e-5, weight_decay=0.01, patience=2),
+        description="Phase 3: sentence encoder and quantum head together.",
+    )
 
     @model_validator(mode="after")
     def _fits_together(self) -> Config:

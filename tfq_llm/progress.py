@@ -30,6 +30,7 @@ class Progress:
         self.done, self.initial = initial, initial
         self.note = ""
         self._started = self._last = time.monotonic()
+        self._said: tuple[int, str] | None = None
         self._bar = None
         if sys.stderr.isatty():
             self._bar = tqdm(total=total, initial=initial, desc=description, unit=f" {unit}", dynamic_ncols=True)
@@ -47,7 +48,7 @@ class Progress:
             self._log()
 
     def _log(self) -> None:
-        self._last = time.monotonic()
+        self._last, self._said = time.monotonic(), (self.done, self.note)
         seconds = self._last - self._started
         rate = (self.done - self.initial) / max(seconds, 1e-9)
         left = f", {(self.total - self.done) / rate:.0f} s left" if 0 < self.done < self.total and rate > 0 else ""
@@ -64,5 +65,5 @@ class Progress:
         """Ends the bar, or writes the last line."""
         if self._bar is not None:
             self._bar.close()
-        else:
+        elif self._said != (self.done, self.note):
             self._log()

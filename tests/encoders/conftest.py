@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -60,9 +60,9 @@ def sentence_transformers(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
-def tiny_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def tiny_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache that the tests of `tiny` share, so that the tiny encoder is converted only once."""
-    yield tmp_path_factory.mktemp("tiny-cache")
+    return tmp_path_factory.mktemp("tiny-cache")
 
 
 @pytest.fixture(scope="session")

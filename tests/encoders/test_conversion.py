@@ -129,6 +129,7 @@ def test_each_number_of_tokens_is_another_encoder(tiny: SentenceEncoder, tiny_di
     assert (shorter.count_truncated(["a a a"]), tiny.count_truncated(["a a a"])) == (1, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["altered", "half-written"])
 def test_a_damaged_cache_is_built_again(
     damage: str, own_cache: Path, sentence_transformers: Callable[..., Path], caplog: pytest.LogCaptureFixture

@@ -19,10 +19,11 @@ TEXTS = np.array(["a great movie", "the dog , un able", "naive [CLS] cafe!", "é›
 
 PREDICT = """
 import sys, tfq_llm.encoders, numpy as np, tensorflow as tf
-model = tf.keras.models.load_model(sys.argv[1])
-texts = np.load(sys.argv[2], allow_pickle=True)
-np.save(sys.argv[3], model.predict(texts, verbose=0))
-print(model.layers[1].state_fingerprint())
+texts = np.load(sys.argv[1], allow_pickle=True)
+for path in sys.argv[2:]:
+    model = tf.keras.models.load_model(path)
+    np.save(path + ".npy", model.predict(texts, verbose=0))
+    print(model.layers[1].state_fingerprint())
 """
 
 
@@ -61,19 +62,21 @@ def test_training_is_repeatable(tiny: SentenceEncoder) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("tuned", [False, True], ids=["frozen", "tuned"])
-def test_same_output_in_a_fresh_process(
-    tuned: bool, tiny: SentenceEncoder, tmp_path: Path, fresh_process: Callable[..., str]
-) -> None:
-    tiny.trainable = tuned
-    model = classifier(tiny)
-    model.fit(TEXTS, np.array([0, 1, 0, 1]), epochs=2, verbose=0)
-    assert (tiny.state_fingerprint() == tiny.fingerprint) is not tuned
+def test_same_output_in_a_fresh_process(tiny: SentenceEncoder, tmp_path: Path, fresh_process: Callable[..., str]) -> None:
     np.save(tmp_path / "texts.npy", TEXTS)
-    model.save(tmp_path / "model.keras")
-    printed = fresh_process(PREDICT, tmp_path / "model.keras", tmp_path / "texts.npy", tmp_path / "output.npy")
-    assert printed.split()[-1] == tiny.state_fingerprint()
-    np.testing.assert_allclose(np.load(tmp_path / "output.npy"), model.predict(TEXTS, verbose=0), rtol=0, atol=1e-6)
+    expected, fingerprints = {}, []
+    for name in ("frozen", "tuned"):
+        tiny.trainable = name == "tuned"
+        model = classifier(tiny)
+        model.fit(TEXTS, np.array([0, 1, 0, 1]), verbose=0)
+        model.save(tmp_path / f"{name}.keras")
+        expected[name] = model.predict(TEXTS, verbose=0)
+        fingerprints.append(tiny.state_fingerprint())
+    assert fingerprints[0] == tiny.fingerprint != fingerprints[1]
+    paths = {name: tmp_path / f"{name}.keras" for name in expected}
+    assert fresh_process(PREDICT, tmp_path / "texts.npy", *paths.values()).split()[-2:] == fingerprints
+    for name, path in paths.items():
+        np.testing.assert_allclose(np.load(f"{path}.npy"), expected[name], rtol=0, atol=1e-6)
 
 
 def test_a_frozen_encoder_takes_no_room_and_names_no_path(tiny: SentenceEncoder, tiny_directory: Path, tmp_path: Path) -> None:
@@ -92,14 +95,15 @@ def test_a_frozen_encoder_takes_no_room_and_names_no_path(tiny: SentenceEncoder,
 
 
 def test_weights_saved_before_tuning_undo_it(tiny: SentenceEncoder, tmp_path: Path) -> None:
-    model = classifier(tiny)
-    before = model.predict(TEXTS, verbose=0)
+    texts = tf.keras.Input([], dtype=tf.string)
+    model = tf.keras.Model(texts, tiny(texts))
+    before = tiny(tf.constant(TEXTS))
     model.save_weights(tmp_path / "before.weights.h5")
-    model.fit(TEXTS, np.array([0, 1, 0, 1]), verbose=0)
+    tiny.hub_layer.weights[0].assign_add(tf.ones_like(tiny.hub_layer.weights[0]))
     assert tiny.state_fingerprint() != tiny.fingerprint
     model.load_weights(tmp_path / "before.weights.h5")
     assert tiny.state_fingerprint() == tiny.fingerprint
-    np.testing.assert_allclose(model.predict(TEXTS, verbose=0), before, rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(tiny(tf.constant(TEXTS)), before)
 
 
 def test_weights_file(tiny: SentenceEncoder, tiny_directory: Path, tmp_path: Path) -> None:

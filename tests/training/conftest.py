@@ -5,17 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support import TINY_HEAD, blobs
 from tfq_llm.config import Config, make_config
-
-TINY_HEAD = {"encoder_layers": 1, "connectivity": 1}
-
-
-def blobs(rows: int = 60, dim: int = 7, classes: int = 2, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Embeddings of classes that can be told apart, and their labels."""
-    rng = np.random.default_rng(seed)
-    labels = np.arange(rows) % classes
-    centres = rng.normal(size=[classes, dim])
-    return (centres[labels] + 0.3 * rng.normal(size=[rows, dim])).astype(np.float32), labels
 
 
 @pytest.fixture

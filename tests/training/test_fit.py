@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.support import TINY_HEAD, blobs
 from tfq_llm.config import FitConfig, HeadConfig
 from tfq_llm.errors import InputError
 from tfq_llm.models import quantum_head
 from tfq_llm.training import TrainingDivergedError, contrastive_loss, resumable_fit
 from tfq_llm.training.heads import prepared
 from tfq_llm.training.state import TrainingState
-
-from .conftest import TINY_HEAD, blobs
 
 FIT = FitConfig(epochs=6, batch_size=8, learning_rate=0.05, patience=6)
 INPUTS, LABELS = blobs(40)

@@ -1,0 +1,92 @@
+"""Whole models: ordinary Keras models that survive saving, in a process that knows nothing of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfq_llm import HeadConfig, InputError, hybrid_classifier, quantum_head
+
+EMBEDDINGS = np.random.default_rng(0).normal(size=[6, 7]).astype(np.float32)
+SETTINGS = [
+    {},
+    {"executor": "tensorflow", "num_encoders": 2, "num_measured": 3},
+    {"num_qubits": 4, "padding": "zero", "reuploads": 1, "shared": False, "bias": False},
+    {"num_qubits": 3, "num_encoders": 2, "merge": "concatenate", "entangling": False, "trainable_gain": False},
+]
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_heads_give_equal_outputs_after_loading_in_a_fresh_process(settings, tmp_path, fresh_process):
+    head = quantum_head(7, 3, HeadConfig(encoder_layers=1, **settings))
+    head.save(tmp_path / "head.keras")
+    np.save(tmp_path / "embeddings.npy", EMBEDDINGS)
+    code = """
+import sys, numpy as np, tfq_llm.layers, tensorflow as tf
+head = tf.keras.models.load_model(sys.argv[1] + "/head.keras")
+np.save(sys.argv[1] + "/logits.npy", head(np.load(sys.argv[1] + "/embeddings.npy")))
+"""
+    fresh_process(code, tmp_path)
+    np.testing.assert_allclose(np.load(tmp_path / "logits.npy"), head(EMBEDDINGS), atol=1e-6)
+
+
+def test_both_executors_are_the_same_model():
+    heads = [quantum_head(7, 2, HeadConfig(encoder_layers=1, executor=name)) for name in ("tfq", "tensorflow")]
+    heads[1].set_weights(heads[0].get_weights())
+    np.testing.assert_allclose(heads[0](EMBEDDINGS), heads[1](EMBEDDINGS), atol=1e-5)
+
+
+def test_parameters_are_those_of_the_paper():
+    # Encoder 6·8·9 + 9, gain and bias 9 each, two PQCs of 2·9 + 9, linear 1·2 + 2.
+    head = quantum_head(384, 2, HeadConfig(executor="tensorflow"))
+    assert head.count_params() == 441 + 18 + 54 + 4
+
+
+def test_more_than_two_classes_measure_every_qubit():
+    head = quantum_head(7, 4, HeadConfig(encoder_layers=1))
+    assert head.get_layer("reuploading_pqc").num_measured == 3
+    assert head(EMBEDDINGS).shape == (6, 4)
+
+
+class Lengths(tf.keras.layers.Layer):
+    """A sentence encoder that any reader can follow: number of bytes, its logarithm, one."""
+
+    def call(self, texts):
+        length = tf.cast(tf.strings.length(texts), tf.float32)
+        return tf.stack([length, tf.math.log(length + 1.0), tf.ones_like(length)], axis=1)
+
+
+def test_a_hybrid_classifier_is_an_ordinary_keras_model(tmp_path):
+    tf.keras.utils.set_random_seed(0)
+    model = hybrid_classifier(Lengths(), 2, HeadConfig(encoder_layers=1, connectivity=1))
+    texts = tf.constant(["a" * length for length in range(1, 33)])
+    labels = np.arange(32) // 16
+    checkpoint = tf.keras.callbacks.ModelCheckpoint(str(tmp_path / "best.weights.h5"), save_weights_only=True)
+    history = model.fit(texts, labels, epochs=3, batch_size=8, verbose=0, callbacks=[checkpoint]).history
+    assert history["loss"][-1] < history["loss"][0]
+    assert model.predict(texts, verbose=0).shape == (32, 2)
+    before = model.evaluate(texts, labels, verbose=0)
+    model.load_weights(tmp_path / "best.weights.h5")
+    assert model.evaluate(texts, labels, verbose=0) == pytest.approx(before)
+
+
+def test_any_layer_can_be_the_head():
+    model = hybrid_classifier(Lengths(), 2, tf.keras.layers.Dense(2))
+    assert model(tf.constant(["abc"])).shape == (1, 2)
+    with pytest.raises(InputError, match="puts out 3 values and there are 2 classes"):
+        hybrid_classifier(Lengths(), 2, tf.keras.layers.Dense(3))
+
+
+def test_an_exported_model_serves_strings(tmp_path):
+    model = hybrid_classifier(Lengths(), 2, HeadConfig(encoder_layers=1, connectivity=1, executor="tensorflow"))
+    model.export(str(tmp_path / "model"))
+    served = tf.saved_model.load(str(tmp_path / "model")).serve(tf.constant(["abc", "defgh"]))
+    np.testing.assert_allclose(served, model(tf.constant(["abc", "defgh"])), atol=1e-6)
+
+
+def test_what_does_not_fit_is_refused():
+    with pytest.raises(InputError, match="at least 2 classes"):
+        quantum_head(7, 1)
+    with pytest.raises(InputError, match="300 dimensions and the padding constant do not fit the 256 amplitudes of 8 qubits"):
+        quantum_head(300, 2, HeadConfig(num_qubits=8))
