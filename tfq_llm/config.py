@@ -118,7 +118,7 @@ class Config(Section):
     encoder: SentenceEncoderConfig = Field(SentenceEncoderConfig(), description="The sentence encoder.")
     head: HeadConfig = Field(HeadConfig(), description="The hybrid head.")
     tuning: PhaseConfig = Field(
-        PhaseConfig(epochs=4, learning_rate=3e-5, weight_decay=0.01, patience=4),
+        PhaseConfig(epochs=4, learning_rate=6e-5, weight_decay=0.01, patience=4),
         description="Phase 1: contrastive tuning of the sentence encoder.",
     )
     head_training: FitConfig = Field(FitConfig(), description="Phase 2: the quantum head on cached embeddings.")

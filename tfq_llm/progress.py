@@ -27,9 +27,11 @@ class Progress:
 
     def __init__(self, description: str, total: int, unit: str, *, initial: int = 0, interval: float = 10.0) -> None:
         self.description, self.total, self.unit, self.interval = description, total, unit, interval
-        self.done, self.initial = initial, initial
+        self.done = initial
         self.note = ""
-        self._started = self._last = time.monotonic()
+        self._last = time.monotonic()
+        # The rate counts from the first update on: what comes before it (tracing a graph) says nothing about the rest.
+        self._from: tuple[int, float] | None = None
         self._said: tuple[int, str] | None = None
         self._bar = None
         if sys.stderr.isatty():
@@ -38,6 +40,8 @@ class Progress:
     def update(self, items: int = 1, note: str | None = None) -> None:
         """Adds finished items; `note` (such as "loss 0.31") is shown behind the rate."""
         self.done += items
+        if self._from is None and items:
+            self._from = self.done, time.monotonic()
         if note is not None:
             self.note = note
         if self._bar is not None:
@@ -49,11 +53,12 @@ class Progress:
 
     def _log(self) -> None:
         self._last, self._said = time.monotonic(), (self.done, self.note)
-        seconds = self._last - self._started
-        rate = (self.done - self.initial) / max(seconds, 1e-9)
-        left = f", {(self.total - self.done) / rate:.0f} s left" if 0 < self.done < self.total and rate > 0 else ""
+        start, since = self._from or (self.done, self._last)
+        rate = (self.done - start) / (self._last - since) if self._last > since else 0.0
+        speed = f", {rate:.1f}/s" if rate else ""
+        left = f", {(self.total - self.done) / rate:.0f} s left" if rate and self.done < self.total else ""
         note = f" | {self.note}" if self.note else ""
-        logger.info("%s: %d/%d %s, %.1f/s%s%s", self.description, self.done, self.total, self.unit, rate, left, note)
+        logger.info("%s: %d/%d %s%s%s%s", self.description, self.done, self.total, self.unit, speed, left, note)
 
     def __enter__(self) -> Progress:
         return self

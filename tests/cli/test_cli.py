@@ -118,6 +118,18 @@ def test_evaluate_refuses_labels_that_were_not_trained(finished, tmp_path):
     assert "labels that are not in the training set: 'superb'" in said
 
 
+@pytest.mark.slow
+def test_four_classes_are_trained_reported_saved_and_predicted(tmp_path, tiny_bert):
+    chosen = [f"encoder.name={tiny_bert}", "encoder.max_tokens=48", "data.per_class=16", "data.test_rows=200"]
+    chosen += ["head.encoder_layers=1", "head_training.epochs=3"]
+    printed, _ = tfq_llm("train", "domains", "--run-dir", tmp_path / "run", *with_settings(*chosen))
+    assert "| frozen     | quantum head" in printed
+    answered, _ = tfq_llm("predict", tmp_path / "run", "The committee will vote on the bill.", "--json")
+    classes = {record.name: record.class_names for record in data.available()}["domains"]
+    assert set(json.loads(answered)["probabilities"]) == set(classes)
+    assert len(classes) == 4
+
+
 def bad_inputs(tmp_path: Path, reviews: Path, tiny_bert: Path) -> list[tuple[list[object], str]]:
     def file(name: str, content: bytes) -> Path:
         (tmp_path / name).write_bytes(content)

@@ -71,8 +71,17 @@ def tiny_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_sentence_transformers(tmp_path_factory.mktemp("tiny") / "tiny-bert", "bert")
 
 
+@pytest.fixture(scope="session")
+def _loaded_tiny(tiny_directory: Path, tiny_cache: Path) -> SentenceEncoder:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TFQ_LLM_CACHE", str(tiny_cache))
+        return tfq_llm.encoders.load(tiny_directory, trainable=True, max_tokens=48)
+
+
 @pytest.fixture
-def tiny(tiny_directory: Path, tiny_cache: Path, monkeypatch: pytest.MonkeyPatch) -> SentenceEncoder:
-    """A tiny trainable sentence encoder with 32 dimensions that reads 48 tokens, loaded anew for each test."""
+def tiny(_loaded_tiny: SentenceEncoder, tiny_cache: Path, monkeypatch: pytest.MonkeyPatch) -> SentenceEncoder:
+    """A sentence encoder with 32 dimensions that reads 48 tokens, trainable and with its original weights."""
     monkeypatch.setenv("TFQ_LLM_CACHE", str(tiny_cache))
-    return tfq_llm.encoders.load(tiny_directory, trainable=True, max_tokens=48)
+    _loaded_tiny.reset_weights()
+    _loaded_tiny.trainable = True
+    return _loaded_tiny

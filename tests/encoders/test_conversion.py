@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from safetensors.numpy import load_file, save_file
 
 from tfq_llm import InputError
+from tfq_llm.cache import is_intact
 from tfq_llm.encoders import SentenceEncoder, available, build, load
 from tfq_llm.encoders.locate import locate
 from tfq_llm.encoders.sentence_transformers import content_digest, read_checkpoint
@@ -130,21 +130,20 @@ def test_each_number_of_tokens_is_another_encoder(tiny: SentenceEncoder, tiny_di
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("damage", ["altered", "half-written"])
 def test_a_damaged_cache_is_built_again(
-    damage: str, own_cache: Path, sentence_transformers: Callable[..., Path], caplog: pytest.LogCaptureFixture
+    own_cache: Path, sentence_transformers: Callable[..., Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     directory = sentence_transformers("bert")
     built = locate(str(directory), max_tokens=16).directory
-    if damage == "altered":
-        weights = next((built / "variables").glob("*.data*"))
-        weights.write_bytes(weights.read_bytes()[:-1] + b"?")
-    else:
-        (built / "MANIFEST.json").unlink()
-    with caplog.at_level(logging.WARNING, "tfq_llm"):
-        assert locate(str(directory), max_tokens=16).directory == built
-    assert "building it again" in caplog.text
-    assert load(directory, max_tokens=16)(tf.constant(["a"])).shape == (1, 32)
+    weights = next((built / "variables").glob("*.data*"))
+    for damage in (lambda: weights.write_bytes(weights.read_bytes()[:-1] + b"?"), (built / "MANIFEST.json").unlink):
+        damage()
+        assert not is_intact(built)
+        with caplog.at_level(logging.WARNING, "tfq_llm"):
+            assert locate(str(directory), max_tokens=16).directory == built
+        assert "building it again" in caplog.text
+        assert is_intact(built)
+        caplog.clear()
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ import pytest
 import tensorflow as tf
 
 from tfq_llm import InputError
-from tfq_llm.encoders import SentenceEncoder, encode
+from tfq_llm.encoders import SentenceEncoder, embedding_cache, encode
 from tfq_llm.encoders.embedding_cache import EmbeddingCache
 
 TEXTS = ["a great movie", "un able", "", "the dog " * 30, "a great movie", "naive"]
@@ -111,15 +111,16 @@ def test_a_damaged_file_is_begun_anew(garbage: bytes, tiny: SentenceEncoder, dat
 
 def test_a_killed_writer_loses_only_what_it_had_not_finished(tmp_path: Path) -> None:
     code = """
-import sys, numpy as np
+import runpy, sys, numpy as np
 from pathlib import Path
-from tfq_llm.encoders.embedding_cache import EmbeddingCache
+EmbeddingCache = runpy.run_path(sys.argv[2])["EmbeddingCache"]  # the file alone: importing the package loads TensorFlow
 cache = EmbeddingCache(Path(sys.argv[1]), 4)
 for number in range(10**6):
     cache.put({f"{number} {i}": np.full(4, number, np.float32) for i in range(10)})
     print(number, flush=True)
 """
-    writer = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "e.sqlite")], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", code, str(tmp_path / "e.sqlite"), embedding_cache.__file__]
+    writer = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert writer.stdout is not None
     for line in writer.stdout:
         if int(line) >= 20:

@@ -38,12 +38,9 @@ def test_both_architectures_and_every_pooling(
 
 
 @pytest.mark.parametrize("kind", ["bert", "mpnet"])
-@pytest.mark.parametrize("pooling", ["cls", "mean", "max"])
-def test_normalized(
-    kind: str, pooling: str, texts: list[str], reference: Path, sentence_transformers: Callable[..., Path]
-) -> None:
-    checkpoint = read_checkpoint(sentence_transformers(kind, pooling=pooling, normalize=True))
-    recorded = np.load(reference / f"tiny-{kind}.npz")[f"{pooling}-normalized"]
+def test_normalized(kind: str, texts: list[str], reference: Path, sentence_transformers: Callable[..., Path]) -> None:
+    checkpoint = read_checkpoint(sentence_transformers(kind, pooling="mean", normalize=True))
+    recorded = np.load(reference / f"tiny-{kind}.npz")["mean-normalized"]
     vectors = TextEncoder(checkpoint, 48)(as_string_tensor(texts)).numpy()
     np.testing.assert_allclose(vectors, recorded, rtol=0, atol=1e-5)
 
