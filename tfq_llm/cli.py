@@ -172,12 +172,17 @@ def encoders_list() -> None:
 
 
 @encoders_app.command("build")
-def encoders_build(name: Annotated[str, typer.Argument(help="A name, or a sentence-transformers directory.")]) -> None:
+def encoders_build(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A name from 'encoders list', or a sentence-transformers directory.")
+    ],
+    max_tokens: Annotated[int, typer.Option(min=3, help="How much of a text it will read.")] = 128,
+) -> None:
     """Build a sentence encoder's SavedModel in the cache, so that it loads offline."""
     with _tensorflow():
         from tfq_llm import encoders
 
-        print(encoders.build(name))
+        print(encoders.build(name, max_tokens))
 
 
 @contextmanager

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.encoders.conftest import write_sentence_transformers
 from tests.support import write_reviews
+from tests.tiny_models import write_sentence_transformers
 from tfq_llm import data
 
 SETTINGS = ["head.encoder_layers=1", "head_training.epochs=2", "joint.enabled=true", "joint.epochs=1", "tuning.epochs=1"]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 import tfq_llm
+from tests.tiny_models import write_sentence_transformers
 from tfq_llm.encoders import SentenceEncoder
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -41,18 +44,6 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def write_sentence_transformers(target: Path, kind: str, pooling: str = "mean", normalize: bool = True) -> Path:
-    """Writes a tiny sentence-transformers directory of the kind "bert" or "mpnet"."""
-    shutil.copytree(REFERENCE / f"tiny-{kind}", target)
-    names = ["Transformer", "Pooling", *(["Normalize"] if normalize else [])]
-    paths = ["", "1_Pooling", "2_Normalize"]
-    modules = [{"idx": i, "type": f"sentence_transformers.models.{name}", "path": paths[i]} for i, name in enumerate(names)]
-    (target / "modules.json").write_text(json.dumps(modules), encoding="utf-8")
-    (target / "1_Pooling").mkdir()
-    (target / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode": pooling}), encoding="utf-8")
-    return target
-
-
 @pytest.fixture
 def sentence_transformers(tmp_path: Path) -> Callable[..., Path]:
     """Makes tiny sentence-transformers directories: arguments as in `write_sentence_transformers`, without the target."""
@@ -71,17 +62,51 @@ def tiny_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_sentence_transformers(tmp_path_factory.mktemp("tiny") / "tiny-bert", "bert")
 
 
-@pytest.fixture(scope="session")
-def _loaded_tiny(tiny_directory: Path, tiny_cache: Path) -> SentenceEncoder:
+@dataclass(frozen=True)
+class _Restorable:
+    """A sentence encoder that several tests share, and the weights it had at first."""
+
+    encoder: SentenceEncoder
+    weights: list[np.ndarray]
+
+    def restored(self, trainable: bool) -> SentenceEncoder:
+        for variable, original in zip(self.encoder.hub_layer.weights, self.weights, strict=True):
+            variable.assign(original)
+        self.encoder.trainable = trainable
+        return self.encoder
+
+
+def _loaded(directory: Path, cache: Path, **options: Any) -> _Restorable:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TFQ_LLM_CACHE", str(tiny_cache))
-        return tfq_llm.encoders.load(tiny_directory, trainable=True, max_tokens=48)
+        patch.setenv("TFQ_LLM_CACHE", str(cache))
+        encoder = tfq_llm.encoders.load(directory, **options)
+    return _Restorable(encoder, [variable.numpy() for variable in encoder.hub_layer.weights])
+
+
+@pytest.fixture(scope="session")
+def _loaded_tiny(tiny_directory: Path, tiny_cache: Path) -> _Restorable:
+    return _loaded(tiny_directory, tiny_cache, trainable=True, max_tokens=48)
+
+
+@pytest.fixture(scope="session")
+def _loaded_twin(tiny_directory: Path, tiny_cache: Path) -> _Restorable:
+    return _loaded(tiny_directory, tiny_cache, max_tokens=48)
+
+
+@pytest.fixture(scope="session")
+def shorter(tiny_directory: Path, tiny_cache: Path) -> SentenceEncoder:
+    """As `tiny`, but it reads 4 tokens; left frozen and untuned by every test."""
+    return _loaded(tiny_directory, tiny_cache, max_tokens=4).encoder
 
 
 @pytest.fixture
-def tiny(_loaded_tiny: SentenceEncoder, tiny_cache: Path, monkeypatch: pytest.MonkeyPatch) -> SentenceEncoder:
+def tiny(_loaded_tiny: _Restorable, tiny_cache: Path, monkeypatch: pytest.MonkeyPatch) -> SentenceEncoder:
     """A sentence encoder with 32 dimensions that reads 48 tokens, trainable and with its original weights."""
     monkeypatch.setenv("TFQ_LLM_CACHE", str(tiny_cache))
-    _loaded_tiny.reset_weights()
-    _loaded_tiny.trainable = True
-    return _loaded_tiny
+    return _loaded_tiny.restored(trainable=True)
+
+
+@pytest.fixture
+def twin(_loaded_twin: _Restorable) -> SentenceEncoder:
+    """The same sentence encoder as `tiny`, loaded a second time and not trainable."""
+    return _loaded_twin.restored(trainable=False)

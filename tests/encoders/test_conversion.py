@@ -123,24 +123,37 @@ def test_arguments_that_do_not_apply(tiny_directory: Path) -> None:
         locate(str(tiny_directory), output_key="default")
 
 
-def test_each_number_of_tokens_is_another_encoder(tiny: SentenceEncoder, tiny_directory: Path) -> None:
-    shorter = load(tiny_directory, max_tokens=4)
+def test_each_number_of_tokens_is_another_encoder(tiny: SentenceEncoder, shorter: SentenceEncoder) -> None:
     assert shorter.fingerprint != tiny.fingerprint
     assert (shorter.count_truncated(["a a a"]), tiny.count_truncated(["a a a"])) == (1, 0)
 
 
+def test_build_takes_a_directory(tiny: SentenceEncoder, tiny_directory: Path, tiny_cache: Path) -> None:
+    built = build(tiny_directory, max_tokens=48)
+    assert built == build(str(tiny_directory), max_tokens=48)
+    assert built.parent == tiny_cache / "encoders"
+    assert is_intact(built)
+    assert load(built).dim == tiny.dim
+
+
+def test_build_takes_no_other_directory(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no sentence encoder '.*' to build; known: minilm, or the directory of a sentence-tr"):
+        build(tmp_path)
+
+
 @pytest.mark.slow
 def test_a_damaged_cache_is_built_again(
-    own_cache: Path, sentence_transformers: Callable[..., Path], caplog: pytest.LogCaptureFixture
+    tiny: SentenceEncoder, tiny_directory: Path, tiny_cache: Path, own_cache: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    directory = sentence_transformers("bert")
-    built = locate(str(directory), max_tokens=16).directory
+    shutil.copytree(tiny_cache / "encoders", own_cache / "encoders")
+    built = locate(str(tiny_directory), max_tokens=48).directory
+    assert built.is_relative_to(own_cache)
     weights = next((built / "variables").glob("*.data*"))
     for damage in (lambda: weights.write_bytes(weights.read_bytes()[:-1] + b"?"), (built / "MANIFEST.json").unlink):
         damage()
         assert not is_intact(built)
         with caplog.at_level(logging.WARNING, "tfq_llm"):
-            assert locate(str(directory), max_tokens=16).directory == built
+            assert locate(str(tiny_directory), max_tokens=48).directory == built
         assert "building it again" in caplog.text
         assert is_intact(built)
         caplog.clear()

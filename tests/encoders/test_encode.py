@@ -145,6 +145,33 @@ def test_several_writers_at_once(tmp_path: Path) -> None:
         assert len(cache.get([f"{worker} {number}" for worker in range(4) for number in range(20)] + ["shared"])) == 81
 
 
+@pytest.mark.parametrize("mode", ["WAL", "DELETE"])  # the first is locked for `put`, the second cannot even be opened
+def test_a_file_that_stays_locked(mode: str, tmp_path: Path) -> None:
+    path = tmp_path / "e.sqlite"
+    with EmbeddingCache(path, 4) as cache:
+        cache.put({"text": np.ones(4, np.float32)})
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute(f"PRAGMA journal_mode = {mode}")
+    other.execute("BEGIN EXCLUSIVE")
+    with (
+        pytest.raises(InputError, match=rf"'{path}' cannot be used \(database is locked\).*TFQ_LLM_CACHE.*cache=False"),
+        EmbeddingCache(path, 4, seconds_to_wait=0.1) as cache,
+    ):
+        cache.put({"another": np.ones(4, np.float32)})
+    other.execute("ROLLBACK")
+    other.close()
+    with EmbeddingCache(path, 4) as cache:
+        assert list(cache.get(["text", "another"])) == ["text"]
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    with EmbeddingCache(tmp_path / "e.sqlite", 4) as cache:
+        cache._connection.execute("PRAGMA max_page_count = 2")  # SQLite's own limit, met with the error of a full disk
+        with pytest.raises(InputError, match=r"disk is full\).*TFQ_LLM_CACHE.*cache=False"):
+            cache.put({str(number): np.ones(4, np.float32) for number in range(1000)})
+        assert not cache.get(["0"])
+
+
 def test_one_very_long_text_does_not_hold_up_the_others(tiny: SentenceEncoder) -> None:
     encode(tiny, TEXTS, cache=False)
     started = time.monotonic()

@@ -125,21 +125,51 @@ def test_an_output_that_is_no_vector_per_text(preprocessor_and_encoder: tuple[Pa
         load(preprocessor_and_encoder[0])
 
 
-def test_not_trainable(tmp_path: Path) -> None:
+@pytest.fixture
+def fixed(tmp_path: Path) -> Path:
     module = LengthEncoder(trainable=False)
-    directory = save_reusable(tmp_path / "fixed", tf.function(module.vectors, input_signature=[TEXTS]), module)
-    check(load(directory))
-    with pytest.raises(InputError, match=r"no trainable variables.*trainable=False"):
-        load(directory, trainable=True)
+    return save_reusable(tmp_path / "fixed", tf.function(module.vectors, input_signature=[TEXTS]), module)
 
 
-def test_signature_only(tmp_path: Path) -> None:
+@pytest.fixture
+def served(tmp_path: Path) -> Path:
+    """Has variables, but only a signature."""
     module = LengthEncoder()
     serve = tf.function(lambda texts: {"vectors": module.vectors(texts)}, input_signature=[TEXTS])
     tf.saved_model.save(module, str(tmp_path / "served"), signatures=serve)
-    check(load(tmp_path / "served"))
+    return tmp_path / "served"
+
+
+def test_not_trainable(fixed: Path) -> None:
+    check(load(fixed))
+    with pytest.raises(InputError, match=r"no trainable variables.*trainable=False"):
+        load(fixed, trainable=True)
+
+
+@pytest.mark.parametrize("directory", ["fixed", "served"])
+def test_not_trainable_later_either(directory: str, request: pytest.FixtureRequest) -> None:
+    encoder = load(request.getfixturevalue(directory))
+    with pytest.raises(InputError, match=r"no trainable variables.*trainable=False"):
+        encoder.trainable = True
+    assert not encoder.trainable
+    check(encoder)
+
+
+def test_not_trainable_as_part_of_a_model_either(fixed: Path) -> None:
+    encoder = load(fixed)
+    texts = tf.keras.Input([], dtype=tf.string)
+    model = tf.keras.Model(texts, encoder(texts))
+    model.trainable = True
+    with pytest.raises(InputError, match=r"no trainable variables.*trainable=False"):
+        model(tf.constant(["four", ""]))
+    encoder.trainable = False
+    check(encoder)
+
+
+def test_signature_only(served: Path) -> None:
+    check(load(served))
     with pytest.raises(InputError, match="cannot be trained"):
-        load(tmp_path / "served", trainable=True)
+        load(served, trainable=True)
 
 
 def test_tf1_hub_format(tmp_path: Path) -> None:

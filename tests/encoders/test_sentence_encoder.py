@@ -49,11 +49,10 @@ def test_gradients_reach_every_weight(tiny: SentenceEncoder) -> None:
         assert np.any(tf.convert_to_tensor(gradient).numpy()), weight.name
 
 
-def test_trainable_can_be_set_later(tiny_directory: Path, tiny: SentenceEncoder) -> None:
-    encoder = load(tiny_directory, max_tokens=48)
-    assert not encoder.trainable_weights
-    encoder.trainable = True
-    assert len(encoder.trainable_weights) == len(tiny.trainable_weights)
+def test_trainable_can_be_set_later(twin: SentenceEncoder, tiny: SentenceEncoder) -> None:
+    assert not twin.trainable_weights
+    twin.trainable = True
+    assert len(twin.trainable_weights) == len(tiny.trainable_weights)
 
 
 def test_training_is_repeatable(tiny: SentenceEncoder) -> None:
@@ -106,17 +105,16 @@ def test_weights_saved_before_tuning_undo_it(tiny: SentenceEncoder, tmp_path: Pa
     np.testing.assert_array_equal(tiny(tf.constant(TEXTS)), before)
 
 
-def test_weights_file(tiny: SentenceEncoder, tiny_directory: Path, tmp_path: Path) -> None:
+def test_weights_file(tiny: SentenceEncoder, twin: SentenceEncoder, tmp_path: Path) -> None:
     tiny.hub_layer.weights[0].assign_add(tf.ones_like(tiny.hub_layer.weights[0]))
     tiny.save_weights_file(tmp_path / "tuned.safetensors")
-    other = load(tiny_directory, max_tokens=48)
-    other.load_weights_file(tmp_path / "tuned.safetensors")
-    assert other.state_fingerprint() == tiny.state_fingerprint() != tiny.fingerprint
-    np.testing.assert_array_equal(other(tf.constant(TEXTS)), tiny(tf.constant(TEXTS)))
+    twin.load_weights_file(tmp_path / "tuned.safetensors")
+    assert twin.state_fingerprint() == tiny.state_fingerprint() != tiny.fingerprint
+    np.testing.assert_array_equal(twin(tf.constant(TEXTS)), tiny(tf.constant(TEXTS)))
 
 
-def test_a_weights_file_that_does_not_fit(tiny: SentenceEncoder, tiny_directory: Path, tmp_path: Path) -> None:
-    load(tiny_directory, max_tokens=4).save_weights_file(tmp_path / "other.safetensors")
+def test_a_weights_file_that_does_not_fit(tiny: SentenceEncoder, shorter: SentenceEncoder, tmp_path: Path) -> None:
+    shorter.save_weights_file(tmp_path / "other.safetensors")
     with pytest.raises(InputError, match="weights of another sentence encoder"):
         tiny.load_weights_file(tmp_path / "other.safetensors")
     (tmp_path / "bad.safetensors").write_bytes(b"garbage")

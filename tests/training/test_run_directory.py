@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.encoders.conftest import write_sentence_transformers
 from tests.support import TINY_HEAD, write_reviews
+from tests.tiny_models import write_sentence_transformers
 from tfq_llm import InputError, load_run
 from tfq_llm.config import Config, dump_yaml, make_config
 from tfq_llm.pipelines.train import train

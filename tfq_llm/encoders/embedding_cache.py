@@ -6,18 +6,20 @@ import hashlib
 import logging
 import sqlite3
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
 import numpy as np
 
+from tfq_llm.errors import InputError
+
 logger = logging.getLogger(__name__)
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS embeddings (key BLOB PRIMARY KEY, checksum INTEGER, vector BLOB) WITHOUT ROWID"
 _KEYS_PER_QUERY = 500
-_SECONDS_TO_WAIT = 60.0
 
 T = TypeVar("T")
 
@@ -31,10 +33,14 @@ class EmbeddingCache:
     Args:
         path: the database file.
         dim: length of the vectors.
+        seconds_to_wait: how long to wait for another process to unlock the file.
+
+    Raises:
+        InputError: the file stays locked, the disk is full, or the file cannot be written; `get` and `put` raise it, too.
     """
 
-    def __init__(self, path: Path, dim: int) -> None:
-        self._path, self._dim = path, dim
+    def __init__(self, path: Path, dim: int, seconds_to_wait: float = 60.0) -> None:
+        self._path, self._dim, self._seconds_to_wait = path, dim, seconds_to_wait
         self._connection = self._connect()
 
     def __enter__(self) -> EmbeddingCache:
@@ -72,27 +78,40 @@ class EmbeddingCache:
 
     def _repairing(self, action: Callable[[], T]) -> T:
         """Does `action`; if the file turns out to be damaged, again on an empty one."""
-        try:
-            return action()
-        except sqlite3.OperationalError:  # locked, disk full …: nothing that a new file would mend
-            raise
-        except sqlite3.DatabaseError as error:
-            self._connection.close()
-            self._start_anew(error)
-            self._connection = self._open()
-            return action()
+        with self._explained():
+            try:
+                return action()
+            except sqlite3.OperationalError:  # locked, disk full …: nothing that a new file would mend
+                raise
+            except sqlite3.DatabaseError as error:
+                self._connection.close()
+                self._start_anew(error)
+                self._connection = self._open()
+                return action()
 
     def _connect(self) -> sqlite3.Connection:
+        with self._explained():
+            try:
+                return self._open()
+            except sqlite3.OperationalError:
+                raise
+            except sqlite3.DatabaseError as error:
+                self._start_anew(error)
+                return self._open()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turns what SQLite says of a file that cannot be used into an error that says what to do."""
         try:
-            return self._open()
-        except sqlite3.OperationalError:
-            raise
-        except sqlite3.DatabaseError as error:
-            self._start_anew(error)
-            return self._open()
+            yield
+        except sqlite3.OperationalError as error:
+            raise InputError(
+                f"the cache of embeddings '{self._path}' cannot be used ({error}). Wait until no other process works with it and "
+                "see that the disk has room; or set TFQ_LLM_CACHE to another directory; or encode with cache=False."
+            ) from error
 
     def _open(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, timeout=_SECONDS_TO_WAIT)
+        connection = sqlite3.connect(self._path, timeout=self._seconds_to_wait)
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")

@@ -39,7 +39,7 @@ def encode(
         float32 [texts, dim].
 
     Raises:
-        InputError: an item is not a string, or the cache cannot be written.
+        InputError: an item is not a string, or the cache cannot be written or stays locked.
     """
     unique = list(dict.fromkeys(_strings(texts)))
     if not unique:

@@ -52,6 +52,8 @@ def open_encoder(directory: Path, inputs: Any, output_key: str | None, trainable
     """
     loaded = _load(directory)
     layer = _layer(loaded, directory, output_key=None, trainable=trainable)
+    if trainable:
+        require_trainable(layer, directory)
     expected = "a dictionary as this preprocessor makes" if isinstance(inputs, Mapping) else "strings: give preprocessor="
     output = _probe(layer, inputs, f"the SavedModel '{directory}' does not take {expected}")
     key = _output_key(output, output_key, directory, getattr(loaded, "_is_hub_module_v1", False))
@@ -63,6 +65,19 @@ def open_encoder(directory: Path, inputs: Any, output_key: str | None, trainable
     return layer, int(output.shape[-1])
 
 
+def require_trainable(layer: HubLayer, directory: Path) -> None:
+    """Checks that the SavedModel in `directory`, opened as `layer`, can be trained, whether or not it is to be.
+
+    Raises:
+        InputError: it has no trainable variables, or is called by a signature, which has none.
+    """
+    loaded = layer.resolved_object
+    if not (callable(loaded) and getattr(loaded, "trainable_variables", None)):
+        raise InputError(
+            f"the SavedModel '{directory}' cannot be trained (it has no trainable variables): load it with trainable=False."
+        )
+
+
 def _load(directory: Path) -> Any:
     try:
         return hub.load(str(directory))
@@ -72,22 +87,14 @@ def _load(directory: Path) -> Any:
 
 def _layer(loaded: Any, directory: Path, output_key: str | None, trainable: bool) -> HubLayer:
     if callable(loaded):
-        return _checked(HubLayer(loaded, trainable=trainable, output_key=output_key), directory, trainable)
+        return HubLayer(loaded, trainable=trainable, output_key=output_key)
     signatures = sorted(loaded.signatures)
     wanted = [name for name in ("default", "serving_default") if name in signatures] or signatures
     if not wanted:
         raise InputError(f"the SavedModel '{directory}' has neither a __call__ nor a signature: nothing in it can be called.")
     outputs = {"output_key": output_key} if output_key else {"signature_outputs_as_dict": True}
     # For want of a __call__, hub.KerasLayer takes only the path here.
-    return _checked(HubLayer(str(directory), trainable=False, signature=wanted[0], **outputs), directory, trainable)
-
-
-def _checked(layer: HubLayer, directory: Path, trainable: bool) -> HubLayer:
-    if trainable and not (layer.trainable and layer.trainable_weights):
-        raise InputError(
-            f"the SavedModel '{directory}' cannot be trained (it has no trainable variables): load it with trainable=False."
-        )
-    return layer
+    return HubLayer(str(directory), trainable=False, signature=wanted[0], **outputs)
 
 
 def _probe(layer: HubLayer, inputs: Any, complaint: str) -> Any:

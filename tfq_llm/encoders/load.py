@@ -8,6 +8,7 @@ from pathlib import Path
 from tfq_llm.cache import is_intact
 from tfq_llm.encoders.locate import locate, published_directory
 from tfq_llm.encoders.sentence_encoder import SentenceEncoder
+from tfq_llm.encoders.sentence_transformers import is_sentence_transformers
 from tfq_llm.encoders.sources import PUBLISHED
 from tfq_llm.errors import InputError, did_you_mean
 
@@ -69,20 +70,26 @@ def load(
     return SentenceEncoder(located, trainable=trainable, name=name)
 
 
-def build(name: str = DEFAULT_NAME, max_tokens: int = DEFAULT_MAX_TOKENS) -> Path:
-    """Builds a sentence encoder that `load` knows by name, unless it is built already.
+def build(name_or_path: str | Path = DEFAULT_NAME, max_tokens: int = DEFAULT_MAX_TOKENS) -> Path:
+    """Builds the SavedModel of a sentence encoder in the cache, unless it is there already, so that `load` is quick.
+
+    Args:
+        name_or_path: a name that `load` knows, or the directory of a sentence-transformers model.
+        max_tokens: as for `load`; each number makes another SavedModel.
 
     Returns:
         The directory of its SavedModel.
 
     Raises:
-        InputError: no such name, or its weights cannot be downloaded.
+        InputError: there is no such name or directory, its kind is not supported, or its weights cannot be downloaded.
     """
-    if name not in PUBLISHED:
+    source = str(name_or_path)
+    if source not in PUBLISHED and not is_sentence_transformers(Path(source).expanduser()):
         raise InputError(
-            f"there is no sentence encoder '{name}' to build; known: {', '.join(PUBLISHED)}.{did_you_mean(name, PUBLISHED)}"
+            f"there is no sentence encoder '{source}' to build; known: {', '.join(PUBLISHED)}, or the directory of a "
+            f"sentence-transformers model (config.json, modules.json, model.safetensors).{did_you_mean(source, PUBLISHED)}"
         )
-    return locate(name, max_tokens).directory
+    return locate(source, max_tokens).directory
 
 
 def available(max_tokens: int = DEFAULT_MAX_TOKENS) -> list[Available]:

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from tfq_llm.cache import atomic_file
-from tfq_llm.encoders.hub_layers import open_encoder, open_preprocessor
+from tfq_llm.encoders.hub_layers import open_encoder, open_preprocessor, require_trainable
 from tfq_llm.encoders.locate import Located, locate_again
 from tfq_llm.errors import InputError
 
@@ -51,8 +51,25 @@ class SentenceEncoder(tf.keras.layers.Layer):
         )
         self._original_digest = self._weights_digest()
 
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes the weights; setting it to True raises an InputError if the SavedModel cannot be trained."""
+        return bool(super().trainable)
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        if value:
+            require_trainable(self.hub_layer, self._located.directory)
+        tf.keras.layers.Layer.trainable.fset(self, value)
+
     def call(self, texts: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        """Encodes string [batch] to float32 [batch, dim]."""
+        """Encodes string [batch] to float32 [batch, dim].
+
+        Raises:
+            InputError: `trainable` was set on a model around this layer, and the SavedModel cannot be trained.
+        """
+        if self.trainable:
+            require_trainable(self.hub_layer, self._located.directory)
         vectors = self.hub_layer(self._prepare(texts), training=training)
         return tf.ensure_shape(tf.cast(vectors, tf.float32), [None, self.dim])
 

@@ -142,5 +142,7 @@ class Tokenizer(tf.Module):
 
 def _distinct_blocks(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Splits a table by code point into its distinct blocks, [blocks, ...], and which of them each run of code points has."""
-    blocks, block_of = np.unique(table.reshape(len(table) // _BLOCK_SIZE, -1), axis=0, return_inverse=True)
-    return blocks, block_of.reshape(-1).astype(np.int32)
+    place_of: dict[bytes, int] = {}
+    rows = table.reshape(len(table) // _BLOCK_SIZE, -1)
+    block_of = [place_of.setdefault(row.tobytes(), len(place_of)) for row in rows]
+    return np.frombuffer(b"".join(place_of), table.dtype).reshape(len(place_of), -1), np.array(block_of, np.int32)
