@@ -24,34 +24,35 @@ def evaluate(run_dir: Path, name: str, text_column: str | None, label_column: st
     """
     trained = load_run(run_dir)
     if name.endswith(".npz"):
-        labels, probabilities = _given(trained, name)
+        dataset: data.EmbeddingDataset | data.TextDataset = _embeddings(trained, name)
     else:
         dataset = data.load(name, text_column=text_column, label_column=label_column)
-        labels, probabilities = _texts(trained, dataset)
-    predicted = probabilities.argmax(axis=1)
+    labels, rows = data.encode_labels(dataset, trained.class_names), trained.unseen_rows(dataset)
+    if len(rows) < len(labels):
+        logger.warning("%d of %d rows were trained or validated on and are left out.", len(labels) - len(rows), len(labels))
+    if not len(rows):
+        raise InputError(f"every row of '{dataset.name}' was trained on: nothing is left to score.")
+    labels, predicted = labels[rows], _probabilities(trained, dataset, rows).argmax(axis=1)
     result = score("", "", labels, predicted)
     recalls = {trained.class_names[label]: float(np.mean(predicted[labels == label] == label)) for label in np.unique(labels)}
     if as_json:
         kept = {key: result.as_dict()[key] for key in ("accuracy", "low", "high", "macro_f1", "test_rows")}
         return json.dumps(kept | {"recall": recalls})
-    rows = [("accuracy", f"{100 * result.accuracy:.1f} % (95 % interval {100 * result.low:.1f} – {100 * result.high:.1f})")]
-    rows += [("macro-F1", f"{result.macro_f1:.3f}"), ("rows", f"{result.test_rows:,}")]
-    rows += [(f"recall of '{label}'", f"{100 * recall:.1f} %") for label, recall in recalls.items()]
-    return markdown_table(("measure", "value"), rows)
+    table = [("accuracy", f"{100 * result.accuracy:.1f} % (95 % interval {100 * result.low:.1f} – {100 * result.high:.1f})")]
+    table += [("macro-F1", f"{result.macro_f1:.3f}"), ("rows", f"{result.test_rows:,}")]
+    table += [(f"recall of '{label}'", f"{100 * recall:.1f} %") for label, recall in recalls.items()]
+    return markdown_table(("measure", "value"), table)
 
 
-def _given(trained: TrainedModel, path: str) -> tuple[np.ndarray, np.ndarray]:
+def _embeddings(trained: TrainedModel, path: str) -> data.EmbeddingDataset:
     dataset = data.load_embeddings(path)
     width = trained.head.input_shape[-1]
     if dataset.embeddings.shape[1] != width:
         raise InputError(f"'{path}' has {dataset.embeddings.shape[1]} dimensions; this model was trained on {width}.")
-    return dataset.labels, trained.probabilities(dataset.embeddings)
+    return dataset
 
 
-def _texts(trained: TrainedModel, dataset: data.TextDataset) -> tuple[np.ndarray, np.ndarray]:
-    labels, rows = data.encode_labels(dataset, trained.class_names), trained.unseen_rows(dataset)
-    if len(rows) < len(labels):
-        logger.warning("%d of %d texts were trained or validated on and are left out.", len(labels) - len(rows), len(labels))
-    if not len(rows):
-        raise InputError(f"every text of '{dataset.name}' was trained on: nothing is left to score.")
-    return labels[rows], trained.predict([dataset.texts[row] for row in rows])
+def _probabilities(trained: TrainedModel, dataset: data.EmbeddingDataset | data.TextDataset, rows: np.ndarray) -> np.ndarray:
+    if isinstance(dataset, data.EmbeddingDataset):
+        return trained.probabilities(dataset.embeddings[rows])
+    return trained.predict([dataset.texts[row] for row in rows])

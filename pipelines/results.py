@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tfq_llm.config import Config, load_config
+from tfq_llm.errors import InputError
 from tfq_llm.metrics import HeadResult, markdown_table
 from tfq_llm.pipelines.configs import find
 from tfq_llm.pipelines.train import train
@@ -25,13 +26,18 @@ def results(name: str | None, embeddings: Sequence[Path], seeds: int, settings: 
             "seed" and a number form one table.
         seeds: how many seeds; the seed decides split, initial weights and order of batches.
         settings: overrides, "section.key=value".
-        run_dir: where the runs are kept.
+        run_dir: where the runs are kept, by the last part of the name and the seed.
+
+    Raises:
+        InputError: data and embeddings are both given; or as the main job raises it.
     """
+    if name and embeddings:
+        raise InputError("give either a data set or embeddings: they are separate tables.")
     if embeddings:
         return _embedding_tables(embeddings, seeds, settings, run_dir)
     chosen = [*settings, *([f"data.name={name}"] if name else [])]
     runs = {seed: _config(seed, chosen) for seed in range(seeds)}
-    title = Path(next(iter(runs.values())).data.name).name
+    title = Path(next(iter(runs.values())).data.name).resolve().name
     return _table(title, [_run(config, run_dir / title / f"seed-{seed}") for seed, config in runs.items()])
 
 

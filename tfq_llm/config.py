@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -12,7 +13,8 @@ from yaml import YAMLError
 
 from tfq_llm.errors import InputError, did_you_mean
 
-Model = TypeVar("Model", bound=BaseModel)
+# A state of 20 qubits is 4 MB a sample; beyond that an exact simulation is no longer something to train with here.
+MAX_QUBITS = 20
 
 
 class Section(BaseModel):
@@ -53,7 +55,9 @@ class HeadConfig(Section):
     Where the paper is silent the defaults are this project's choices; docs/design.md lists them.
     """
 
-    num_qubits: int | None = Field(None, ge=2, le=20, description="default: the fewest that hold the embedding and its padding")
+    num_qubits: int | None = Field(
+        None, ge=2, le=MAX_QUBITS, description="default: the fewest that hold the embedding and its padding"
+    )
     num_encoders: int = Field(1, ge=1, description="E, parallel amplitude encoders")
     encoder_layers: int = Field(6, ge=1, description="layers of the amplitude encoder's ansatz")
     encoder_connectivity: int | None = Field(None, ge=1, description="of the amplitude encoder; default: all to all")
@@ -79,7 +83,15 @@ class HeadConfig(Section):
     def _fits_together(self) -> HeadConfig:
         if self.merge == "concatenate" and self.num_qubits is None and self.num_encoders > 1:
             raise ValueError("merge 'concatenate' needs num_qubits, the qubits of each amplitude encoder")
+        if self.padding == "constant" and not (math.isfinite(self.padding_value) and self.padding_value):
+            raise ValueError(
+                f"padding_value is {self.padding_value}, but must be a finite number other than 0; for none: padding 'zero'"
+            )
         if self.num_qubits is not None:
+            if self.qpu_qubits(self.num_qubits) > MAX_QUBITS:
+                raise ValueError(
+                    f"the re-uploading circuit would have {self.qpu_qubits(self.num_qubits)} qubits; {MAX_QUBITS} is the most"
+                )
             for name, value, qubits in (
                 ("encoder_connectivity", self.encoder_connectivity, self.num_qubits),
                 ("connectivity", self.connectivity, self.qpu_qubits(self.num_qubits)),
@@ -113,7 +125,7 @@ class PhaseConfig(FitConfig):
 class Config(Section):
     """Everything that decides a run."""
 
-    seed: int = Field(0, ge=0, description="decides split, initial weights and the order of batches")
+    seed: int = Field(0, ge=0, lt=2**32, description="decides split, initial weights and the order of batches")
     data: DataConfig = Field(DataConfig(), description="Which texts, and how they are divided.")
     encoder: SentenceEncoderConfig = Field(SentenceEncoderConfig(), description="The sentence encoder.")
     head: HeadConfig = Field(HeadConfig(), description="The hybrid head.")

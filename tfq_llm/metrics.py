@@ -92,8 +92,8 @@ def verdict(results: Sequence[HeadResult]) -> str:
         meaning = "the intervals overlap, so this run shows no clear difference"
     else:
         meaning = f"the intervals do not overlap: the {'quantum' if points > 0 else 'classical'} head is better here"
+    place = f"{abs(points):.1f} points {'above' if points > 0 else 'below'}" if abs(points) >= 0.05 else "level with"
     return (
-        f"On {quantum.embeddings} embeddings the quantum head ({100 * quantum.accuracy:.1f} %) is {abs(points):.1f} points "
-        f"{'above' if points > 0 else 'below'} the best classical head ({classical.head}, {100 * classical.accuracy:.1f} %); "
-        f"{meaning}."
+        f"On {quantum.embeddings} embeddings the quantum head ({100 * quantum.accuracy:.1f} %) is {place} the best classical "
+        f"head ({classical.head}, {100 * classical.accuracy:.1f} %); {meaning}."
     )

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+import numpy as np
 import tensorflow as tf
 
-from tfq_llm.config import FitConfig, HeadConfig
+from tfq_llm.config import Config, FitConfig, HeadConfig
 from tfq_llm.errors import InputError
 from tfq_llm.layers import AmplitudeEncoder, AngleScaling, ReuploadingPQC
+
+PREDICTION_BATCH = 256
 
 
 def quantum_head(input_dim: int, num_classes: int, config: HeadConfig | None = None) -> tf.keras.Model:
@@ -60,7 +64,10 @@ def quantum_head(input_dim: int, num_classes: int, config: HeadConfig | None = N
 
 
 def hybrid_classifier(
-    encoder: tf.keras.layers.Layer, num_classes: int, head: HeadConfig | tf.keras.layers.Layer | None = None
+    encoder: tf.keras.layers.Layer,
+    num_classes: int,
+    head: HeadConfig | tf.keras.layers.Layer | None = None,
+    fit: FitConfig | None = None,
 ) -> tf.keras.Model:
     """Strings [batch] → logits [batch, num_classes]: a sentence encoder and a head in one model, compiled.
 
@@ -71,6 +78,8 @@ def hybrid_classifier(
         encoder: a layer from `tfq_llm.encoders.load`.
         num_classes: at least 2.
         head: the hybrid head's settings, or any layer or model from embeddings to logits, such as a trained `quantum_head`.
+        fit: learning rate and weight decay. By default those of a head (learning rate 0.005); for a trainable sentence encoder,
+            which such a rate would wreck, those of the joint phase (1e-5).
     """
     texts = tf.keras.Input([], dtype=tf.string, name="text")
     embeddings = encoder(texts)
@@ -80,7 +89,9 @@ def hybrid_classifier(
         logits = head(embeddings)
     if logits.shape[-1] != num_classes:
         raise InputError(f"the head puts out {logits.shape[-1]} values and there are {num_classes} classes.")
-    return compile_classifier(tf.keras.Model(texts, logits, name="hybrid_classifier"))
+    if fit is None and encoder.trainable and encoder.trainable_weights:
+        fit = Config().joint
+    return compile_classifier(tf.keras.Model(texts, logits, name="hybrid_classifier"), fit)
 
 
 def compile_classifier(model: tf.keras.Model, fit: FitConfig | None = None, steps: int | None = None) -> tf.keras.Model:
@@ -99,6 +110,14 @@ def compile_classifier(model: tf.keras.Model, fit: FitConfig | None = None, step
         metrics=[tf.keras.metrics.SparseCategoricalAccuracy("accuracy")],
     )
     return model
+
+
+def predict_logits(
+    head: tf.keras.Model, embeddings: np.ndarray, callbacks: Sequence[tf.keras.callbacks.Callback] = ()
+) -> np.ndarray:
+    """Logits [rows, classes] of embeddings [rows, dim], in batches of `PREDICTION_BATCH`."""
+    batches = tf.data.Dataset.from_tensor_slices(embeddings).batch(PREDICTION_BATCH)
+    return np.asarray(head.predict(batches, verbose=0, callbacks=list(callbacks)))
 
 
 def _fewest_qubits(input_dim: int, config: HeadConfig) -> int:

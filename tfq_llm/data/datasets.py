@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,6 +55,10 @@ class TextDataset:
         parts = None if self.parts is None else self.parts[rows]
         return dataclasses.replace(self, texts=tuple(self.texts[row] for row in rows), labels=self.labels[rows], parts=parts)
 
+    def digest(self) -> str:
+        """SHA-256 of texts, labels and their order."""
+        return _digest((text.encode("utf-8", "surrogatepass") for text in self.texts), self.labels)
+
     def distinct_rows(self) -> DistinctRows:
         """One row of each text; none of a text that has contradictory labels.
 
@@ -97,3 +102,14 @@ class EmbeddingDataset:
 
     def __len__(self) -> int:
         return len(self.embeddings)
+
+    def digest(self) -> str:
+        """SHA-256 of embeddings, labels and their order."""
+        return _digest((row.tobytes() for row in self.embeddings), self.labels)
+
+
+def _digest(rows: Iterable[bytes], labels: np.ndarray) -> str:
+    digest = hashlib.sha256(np.asarray(labels, np.int64).tobytes())
+    for row in rows:
+        digest.update(len(row).to_bytes(8, "little") + row)
+    return digest.hexdigest()

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import numpy as np
 
-from tfq_llm.data.datasets import TextDataset
+from tfq_llm.data.datasets import EmbeddingDataset, TextDataset
 from tfq_llm.errors import InputError, did_you_mean
 
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
@@ -35,7 +35,7 @@ def number_classes(written: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]
     return np.array([place[name] for name in names], dtype=np.int64), class_names
 
 
-def encode_labels(dataset: TextDataset, class_names: Sequence[str]) -> np.ndarray:
+def encode_labels(dataset: TextDataset | EmbeddingDataset, class_names: Sequence[str]) -> np.ndarray:
     """Writes a data set's labels as places in a trained model's class names.
 
     Args:

@@ -61,6 +61,7 @@ def convert(source: Path, target: Path, max_tokens: int) -> None:
         if is_intact(target):
             return
         logger.warning("the sentence encoder in '%s' is incomplete or was altered; building it again", target)
+    logger.info("building the sentence encoder '%s'", target.name)
     checkpoint = read_checkpoint(source)
     if not 3 <= max_tokens <= checkpoint.max_tokens:
         raise InputError(f"max_tokens is {max_tokens}; this sentence encoder reads 3 to {checkpoint.max_tokens} tokens.")

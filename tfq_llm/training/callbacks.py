@@ -34,6 +34,23 @@ class ProgressCallback(tf.keras.callbacks.Callback):
         self._progress.close()
 
 
+class PredictionProgress(tf.keras.callbacks.Callback):
+    """A bar (or log lines) over the batches of `model.predict`."""
+
+    def __init__(self, name: str, rows: int, batch_size: int) -> None:
+        super().__init__()
+        self._name, self._rows, self._batch_size = name, rows, batch_size
+
+    def on_predict_begin(self, logs: Logs | None = None) -> None:
+        self._progress = Progress(self._name, self._rows, "rows")
+
+    def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        self._progress.update(min(self._batch_size, self._rows - batch * self._batch_size))
+
+    def on_predict_end(self, logs: Logs | None = None) -> None:
+        self._progress.close()
+
+
 class EpochKeeper(tf.keras.callbacks.Callback):
     """Records every finished epoch in a `TrainingState`, stops early, and stops when the loss is no longer finite.
 

@@ -54,15 +54,17 @@ def resumable_fit(
         History, seconds and best loss.
 
     Raises:
-        TrainingDivergedError: the loss is not finite. The model has its best weights, and the state file says so too.
+        TrainingDivergedError: the loss is not finite. The model then has the weights of its best epoch before that, or those it
+            came with.
     """
     steps = math.ceil(len(train[1]) / config.batch_size)
     state = TrainingState.load(state_file) if state_file else TrainingState()
     state.restore(model)
+    initial = model.get_weights()
     keeper = EpochKeeper(state, state_file, config.patience)
-    progress = ProgressCallback(name, config.epochs, steps, first_epoch=state.epochs_done)
     boards = [tf.keras.callbacks.TensorBoard(str(log_dir), write_graph=False)] if log_dir else []
-    if state.epochs_done < config.epochs and not state.stopped:
+    if state.epochs_done < config.epochs and not state.stopped and not state.diverged:
+        progress = ProgressCallback(name, config.epochs, steps, first_epoch=state.epochs_done)
         if state.epochs_done:
             logger.info("%s: going on after epoch %d of %d", name, state.epochs_done, config.epochs)
         model.fit(
@@ -74,11 +76,12 @@ def resumable_fit(
             callbacks=[keeper, progress, *boards, *callbacks],
             verbose=0,
         )
-    state.restore_best(model)
+    model.set_weights(state.best or initial)
     if state.diverged:
+        kept = "The weights of the best epoch before it are kept" if state.best else "The weights are the initial ones again"
         raise TrainingDivergedError(
-            f"{name}: the loss became {state.diverged} in epoch {state.epochs_done + 1}. The weights of the best epoch before it "
-            f"are kept; use a smaller learning_rate than {config.learning_rate:g}."
+            f"{name}: the loss became {state.diverged} in epoch {state.epochs_done + 1}. {kept}; use a smaller learning_rate "
+            f"than {config.learning_rate:g}."
         )
     return state
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from dataclasses import dataclass
@@ -12,9 +13,12 @@ import tensorflow as tf
 from tfq_llm import baselines
 from tfq_llm.config import Config, FitConfig
 from tfq_llm.metrics import HeadResult, score
-from tfq_llm.models import compile_classifier, quantum_head
-from tfq_llm.training.fit import resumable_fit
+from tfq_llm.models import PREDICTION_BATCH, compile_classifier, predict_logits, quantum_head
+from tfq_llm.training.callbacks import PredictionProgress
+from tfq_llm.training.fit import TrainingDivergedError, resumable_fit
 from tfq_llm.training.run import RunDirectory
+
+logger = logging.getLogger(__name__)
 
 QUANTUM = "quantum head"
 Rows = tuple[np.ndarray, np.ndarray]
@@ -44,16 +48,20 @@ def compare_heads(run: RunDirectory, config: Config, state: str, parts: Parts, n
     if (state, QUANTUM) in run.finished_heads():
         return
     head = new_head(config, parts.train[0].shape[1], num_classes)
-    fitted = resumable_fit(
-        prepared(head, config.head_training, len(parts.train[1])),
-        parts.train,
-        parts.validation,
-        config.head_training,
-        name=f"quantum head on {state} embeddings",
-        seed=config.seed,
-        state_file=run.state_file(phase),
-        log_dir=run.log_dir(phase),
-    )
+    try:
+        fitted = resumable_fit(
+            prepared(head, config.head_training, len(parts.train[1])),
+            parts.train,
+            parts.validation,
+            config.head_training,
+            name=f"quantum head on {state} embeddings",
+            seed=config.seed,
+            state_file=run.state_file(phase),
+            log_dir=run.log_dir(phase),
+        )
+    except TrainingDivergedError as error:
+        run.save_head(head, state)
+        raise TrainingDivergedError(f"{error} They are in '{run.head_file(state)}'.") from error
     run.save_head(head, state)
     run.keep_phase(phase, fitted)
     run.add_result(score_model(state, head, parts.test, fitted.seconds))
@@ -63,6 +71,7 @@ def compare_baselines(run: RunDirectory, config: Config, state: str, parts: Part
     """Fits and scores the classical heads that the run does not have yet."""
     for name in baselines.NAMES:
         if (state, name) not in run.finished_heads():
+            logger.info("fitting %s on %s embeddings", name, state)
             start = time.monotonic()
             fitted = baselines.fit_baseline(name, *parts.train, seed=config.seed)
             seconds = time.monotonic() - start
@@ -84,5 +93,6 @@ def prepared(model: tf.keras.Model, fit: FitConfig, rows: int) -> tf.keras.Model
 def score_model(state: str, head: tf.keras.Model, test: Rows, seconds: float) -> HeadResult:
     """Scores a head that puts out logits."""
     inputs, labels = test
-    logits = head.predict(tf.data.Dataset.from_tensor_slices(inputs).batch(256), verbose=0)
+    progress = PredictionProgress(f"scoring the quantum head on {state} embeddings", len(labels), PREDICTION_BATCH)
+    logits = predict_logits(head, inputs, [progress])
     return score(state, QUANTUM, labels, logits.argmax(axis=1), head.count_params(), seconds)

@@ -10,14 +10,14 @@ import tensorflow as tf
 
 from tfq_llm import data
 from tfq_llm.config import Config
-from tfq_llm.data.duplicates import text_key
+from tfq_llm.data.duplicates import embedding_keys, text_key
 from tfq_llm.encoders import SentenceEncoder
 from tfq_llm.models import hybrid_classifier
 from tfq_llm.training.contrastive import tune_sentence_encoder
 from tfq_llm.training.fit import resumable_fit
-from tfq_llm.training.heads import QUANTUM, Parts, compare_baselines, compare_heads, prepared, score_model
+from tfq_llm.training.heads import QUANTUM, Parts, compare_baselines, compare_heads, new_head, prepared, score_model
 from tfq_llm.training.run import RunDirectory
-from tfq_llm.training.trained import describe_encoder, embed, encoder_from_config, model_facts
+from tfq_llm.training.trained import describe_encoder, embed, encoder_from_config, model_facts, seen_key
 
 logger = logging.getLogger(__name__)
 
@@ -39,9 +39,11 @@ class TextJob:
         logger.info("%s: %s", dataset.name, ", ".join(f"{rows:,} {name}" for name, rows in dataset.rows_per_class().items()))
         for note in dataset.notes:
             logger.info("%s: %s", dataset.name, note)
-        split = run.split(lambda: _draw(dataset, config))
-        logger.info("rows: %d train, %d validation, %d test", len(split.train), len(split.validation), len(split.test))
         encoder = encoder_from_config(config.encoder, trainable=config.tuning.enabled or config.joint.enabled)
+        # A head that cannot be built is refused here, before anything is computed.
+        new_head(config, encoder.dim, len(dataset.class_names))
+        split = run.split(lambda: _draw(dataset, config), dataset.digest())
+        logger.info("rows: %d train, %d validation, %d test", len(split.train), len(split.validation), len(split.test))
         return cls(run, config, dataset, split, encoder)
 
     def compare_heads(self, state: str) -> None:
@@ -108,7 +110,7 @@ class TextJob:
 
     def seen(self) -> list[str]:
         """Keys of the texts that were trained or validated on."""
-        return [text_key(self.dataset.texts[row]) for row in (*self.split.train, *self.split.validation)]
+        return [seen_key(text_key(self.dataset.texts[row]).encode()) for row in (*self.split.train, *self.split.validation)]
 
     def finish(self, state: str) -> None:
         """Makes the head of this state, with its sentence encoder, the run's model."""
@@ -123,10 +125,15 @@ def train_on_embeddings(run: RunDirectory, config: Config, path: str) -> None:
     dataset = data.load_embeddings(path)
     logger.info("%s: %d embeddings of %d dimensions", dataset.name, *dataset.embeddings.shape)
     settings = config.data
-    split = run.split(lambda: data.embedding_split(dataset, settings.per_class, settings.validation_fraction, config.seed))
+    new_head(config, dataset.embeddings.shape[1], len(dataset.class_names))
+    split = run.split(
+        lambda: data.embedding_split(dataset, settings.per_class, settings.validation_fraction, config.seed), dataset.digest()
+    )
     parts = _parts(dataset.embeddings, dataset.labels, split, config)
     compare_heads(run, config, "given", parts, len(dataset.class_names))
-    run.finish(model_facts(run, "given", dataset.class_names))
+    keys = embedding_keys(dataset.embeddings)
+    seen = [seen_key(keys[row]) for row in (*split.train, *split.validation)]
+    run.finish(model_facts(run, "given", dataset.class_names, seen=seen))
 
 
 def _draw(dataset: data.TextDataset, config: Config) -> data.Split:

@@ -66,8 +66,9 @@ class RunDirectory:
             run._claim(lock)
             if (path / "versions.json").exists():
                 run.check_version()
+                run._sweep()
                 run._check_config(config)
-            elif any(entry.name not in (".lock", "config.yaml", *FOLDERS) for entry in path.iterdir()):
+            elif any(not _is_of_a_beginning_run(entry.name) for entry in path.iterdir()):
                 raise InputError(f"'{path}' holds files that are not a run's: choose a new or empty --run-dir.")
             else:
                 run._start(config)
@@ -87,6 +88,12 @@ class RunDirectory:
         versions = {"tfq_llm": tfq_llm.__version__, "python": platform.python_version()}
         write_json(self.path / "versions.json", versions | {package: metadata.version(package) for package in PACKAGES})
 
+    def _sweep(self) -> None:
+        """Removes what a killed process was writing."""
+        for folder in (self.path, *(self.path / name for name in FOLDERS)):
+            for leftover in folder.glob(".*.*"):
+                leftover.unlink()
+
     def check_version(self) -> None:
         """Raises InputError unless this is a run of this version of the package."""
         if not (self.path / "versions.json").exists():
@@ -99,7 +106,10 @@ class RunDirectory:
             )
 
     def _check_config(self, config: Config) -> None:
-        old, new = _flat(load_config(self.path / "config.yaml").model_dump()), _flat(config.model_dump())
+        old, new = _flat(self.config.model_dump()), _flat(config.model_dump())
+        if old != new and not (self.path / "splits.json").exists():
+            self._start(config)  # nothing was computed with the old settings: most often they were wrong
+            return
         changed = [f"  {key}: {old[key]} there, {new[key]} now" for key in new if old[key] != new[key]]
         if changed:
             lines = "\n".join(changed)
@@ -110,12 +120,23 @@ class RunDirectory:
         """The resolved settings."""
         return load_config(self.path / "config.yaml")
 
-    def split(self, make: Callable[[], Split]) -> Split:
-        """The run's split; made by `make` the first time."""
+    def split(self, make: Callable[[], Split], digest: str) -> Split:
+        """The run's split; made by `make` the first time.
+
+        Args:
+            make: draws it.
+            digest: of the data. Row indices mean nothing without them, so a split is used with the same data only.
+
+        Raises:
+            InputError: the data have changed since the run began.
+        """
         path = self.path / "splits.json"
         if not path.exists():
-            write_json(path, make().to_dict())
-        return Split.from_dict(read_json(path))
+            write_json(path, {"data": digest} | make().to_dict())
+        kept = read_json(path)
+        if kept["data"] != digest:
+            raise InputError(f"the data have changed since the run in '{self.path}' began: choose another --run-dir.")
+        return Split.from_dict(kept)
 
     def state_file(self, phase: str) -> Path:
         """Where a phase keeps its state until the run is finished."""
@@ -195,6 +216,11 @@ class RunDirectory:
     def table(self) -> str:
         """The finished run's table with its verdict."""
         return (self.path / "table.md").read_text(encoding="utf-8")
+
+
+def _is_of_a_beginning_run(name: str) -> bool:
+    """Whether a file may be there before versions.json marks the directory as a run's."""
+    return name in (".lock", "config.yaml", *FOLDERS) or name.startswith((".config.", ".versions."))
 
 
 def write_json(path: Path, value: Any) -> None:

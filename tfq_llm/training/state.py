@@ -59,17 +59,15 @@ class TrainingState:
             for variable, value in zip(model.optimizer.variables, self.optimizer, strict=True):
                 variable.assign(value)
 
-    def restore_best(self, model: tf.keras.Model) -> None:
-        """Gives the best weights to the model."""
-        if self.best:
-            model.set_weights(self.best)
-
     def save(self, path: Path) -> None:
         """Writes the state to `path` in one step."""
-        groups = {"weights": self.weights, "optimizer": self.optimizer, "best": self.best}
+        # The best weights are often the last ones, and a sentence encoder's are large: then they are written once.
+        last_is_best = self.best is self.weights
+        groups = {"weights": self.weights, "optimizer": self.optimizer, "best": [] if last_is_best else self.best}
         arrays = {f"{group}/{index:05d}": np.array(array) for group, found in groups.items() for index, array in enumerate(found)}
         facts = {"history": self.history, "best_loss": self.best_loss, "waited": self.waited}
         facts |= {"stopped": self.stopped, "diverged": self.diverged, "seconds": self.seconds}
+        facts |= {"last_is_best": last_is_best}
         with atomic_file(path) as temporary:
             save_file(arrays, temporary, metadata={"state": json.dumps(facts)})
 
@@ -84,9 +82,13 @@ class TrainingState:
             return cls()
         try:
             with safe_open(path, framework="numpy") as file:
-                state = cls(**json.loads(file.metadata()["state"]))
+                facts = json.loads(file.metadata()["state"])
+                last_is_best = facts.pop("last_is_best")
+                state = cls(**facts)
                 for key in sorted(file.keys()):
                     getattr(state, key.split("/")[0]).append(file.get_tensor(key))
+                if last_is_best:
+                    state.best = state.weights
         except (SafetensorError, KeyError, TypeError, ValueError) as error:
             raise InputError(f"the training state '{path}' is damaged ({error}): delete it to train this phase anew.") from error
         return state

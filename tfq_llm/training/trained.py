@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,11 +14,11 @@ import tensorflow as tf
 
 from tfq_llm import encoders
 from tfq_llm.config import SentenceEncoderConfig
-from tfq_llm.data import TextDataset
-from tfq_llm.data.duplicates import text_key
+from tfq_llm.data import EmbeddingDataset, TextDataset
+from tfq_llm.data.duplicates import embedding_keys, text_key
 from tfq_llm.encoders import SentenceEncoder
 from tfq_llm.errors import InputError
-from tfq_llm.models import hybrid_classifier
+from tfq_llm.models import hybrid_classifier, predict_logits
 from tfq_llm.training.run import RunDirectory, read_json
 
 logger = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ class TrainedModel:
         class_names: in the order of the logits.
         head: embeddings → logits.
         encoder: the sentence encoder with the weights it was trained to; None for a run on given embeddings.
-        seen: keys of the texts that it was trained or validated on.
+        seen: `seen_key`s of what it was trained or validated on.
     """
 
     class_names: tuple[str, ...]
@@ -52,16 +53,19 @@ class TrainedModel:
         """Class probabilities [rows, classes] of embeddings [rows, dim]."""
         if not len(embeddings):
             return np.zeros([0, len(self.class_names)], np.float32)
-        logits = self.head.predict(tf.data.Dataset.from_tensor_slices(embeddings).batch(256), verbose=0)
-        return np.asarray(tf.nn.softmax(logits))
+        return np.asarray(tf.nn.softmax(predict_logits(self.head, embeddings)))
 
     def predict(self, texts: Sequence[str]) -> np.ndarray:
         """Class probabilities [texts, classes] of texts."""
         return self.probabilities(self.embed(texts))
 
-    def unseen_rows(self, dataset: TextDataset) -> np.ndarray:
-        """The rows whose text was not trained or validated on: scoring the others would flatter the model."""
-        return np.array([row for row, text in enumerate(dataset.texts) if text_key(text) not in self.seen], dtype=np.int64)
+    def unseen_rows(self, dataset: TextDataset | EmbeddingDataset) -> np.ndarray:
+        """The rows that were not trained or validated on: scoring the others would flatter the model."""
+        if isinstance(dataset, TextDataset):
+            keys = [text_key(text).encode() for text in dataset.texts]
+        else:
+            keys = embedding_keys(dataset.embeddings)
+        return np.array([row for row, key in enumerate(keys) if seen_key(key) not in self.seen], dtype=np.int64)
 
     def _encoder(self) -> SentenceEncoder:
         if self.encoder is None:
@@ -85,6 +89,11 @@ def load_run(path: Path | str) -> TrainedModel:
     head = tf.keras.models.load_model(run.path / "model" / facts["head"])
     encoder = _load_encoder(run, facts["encoder"])
     return TrainedModel(tuple(facts["class_names"]), head, encoder, frozenset(facts["seen"]))
+
+
+def seen_key(key: bytes) -> str:
+    """What a run remembers of a text or an embedding: a hash, so that the model file tells nobody what it learned from."""
+    return hashlib.sha256(key).hexdigest()[:24]
 
 
 def embed(encoder: SentenceEncoder, texts: Sequence[str], description: str) -> np.ndarray:
