@@ -1,7 +1,9 @@
-# Every target sets up what it needs: .venv with the tested versions (constraints.txt) and the default data in the cache.
-#   make demo    the main job, end to end         make test       the whole test suite
-#   make results the tables of docs/results.md    make test-fast  its fast part
-# PYTHON=... chooses the interpreter; DATA=DIR and EMBEDDINGS="FILE ..." choose what `make results` runs on.
+#   make demo     the main job, end to end; with FULL=1 every test row is scored, in a run of its own (runs/demo-full)
+#   make results  a table of docs/results.md; DATA=NAME_OR_PATH or EMBEDDINGS="FILE.npz ..." choose what of, else the default data
+#   make test     the whole test suite          make test-fast  its fast part          make lint  style and types
+#   make constraints  the tested versions anew  make clean      drops .venv and what tools left behind
+# All but clean first set up .venv with the tested versions (constraints.txt), by PYTHON=... if given; data that they need are
+# fetched into the cache.
 
 PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.10; do \
 	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' && echo $$p && break; done)
@@ -12,10 +14,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 demo: .venv/installed
 	$(BIN)/tfq-llm data fetch movie-reviews
-	$(BIN)/tfq-llm train demo --run-dir runs/demo
+	$(BIN)/tfq-llm train demo $(if $(FULL),--full --run-dir runs/demo-full,--run-dir runs/demo)
 
 results: .venv/installed
-	$(BIN)/tfq-llm results $(if $(DATA),--data $(DATA)) $(foreach file,$(EMBEDDINGS),--embeddings $(file))
+	$(BIN)/tfq-llm results $(if $(DATA),--data '$(DATA)') $(foreach file,$(EMBEDDINGS),--embeddings $(file))
 
 test: .venv/installed-dev
 	$(BIN)/pytest

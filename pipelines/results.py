@@ -95,7 +95,8 @@ def _table(title: str, runs: Sequence[Sequence[HeadResult]]) -> str:
         "parameters",
         "seconds",
     )
-    return f"**{title}**, {len(runs)} seeds, {runs[0][0].test_rows:,} test rows\n\n{markdown_table(header, rows)}"
+    scored = " or ".join(f"{count:,}" for count in sorted({run[0].test_rows for run in runs}))
+    return f"**{title}**, {len(runs)} seeds, {scored} test rows\n\n{markdown_table(header, rows)}"
 
 
 def _logistic(run: Sequence[HeadResult], embeddings: str) -> HeadResult:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 
 from tfq_llm import InputError
@@ -46,6 +47,14 @@ def test_wrong_settings_are_named_with_their_path(settings, message):
     assert message in str(caught.value)
 
 
+def test_a_text_may_hold_any_character(tmp_path):
+    config = make_config({"data": {"name": "a ${b} #c: [d].csv"}})
+    (tmp_path / "config.yaml").write_text(dump_yaml(config))
+    assert load_config(tmp_path / "config.yaml") == config
+    with pytest.raises(InputError, match="to set a text that looks like a number, quote it"):
+        load_config(find("demo"), ["data.text_column=1"])
+
+
 def test_all_wrong_settings_are_named_at_once():
     with pytest.raises(InputError, match="has 3 wrong settings"):
         make_config({"seed": -1, "head": {"layers": 0}, "tuning": {"epoch": 3}})
@@ -69,6 +78,7 @@ def test_the_documentation_of_settings_is_what_the_command_prints():
     assert page.read_text(encoding="utf-8") == settings() + "\n"
 
 
+@settings_of_hypothesis(deadline=None)
 @given(st.integers(0, 2**31), st.integers(1, 12), st.floats(1e-6, 1.0))
 def test_numbers_survive_a_round_trip(tmp_path_factory, seed, layers, rate):
     config = make_config({"seed": seed, "head": {"layers": layers}, "head_training": {"learning_rate": rate}})

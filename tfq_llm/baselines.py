@@ -20,8 +20,8 @@ class FittedBaseline:
     Attributes:
         name: one of `NAMES`.
         estimator: the scikit-learn estimator.
-        parameters: coefficients and intercepts; for the SVC its support vectors' dual coefficients and intercepts, so that it
-            counts as the paper does (one per support vector), which leaves out the support vectors themselves.
+        parameters: coefficients and intercepts; for the SVC dual coefficients and intercepts, without the support vectors
+            themselves. For two classes that is one per support vector, as the paper counts, and one intercept.
     """
 
     name: str
@@ -50,5 +50,5 @@ def fit_baseline(name: str, embeddings: np.ndarray, labels: np.ndarray, seed: in
         return FittedBaseline(name, regression, regression.coef_.size + regression.intercept_.size)
     if name == "SVC":
         machine = SVC(random_state=seed).fit(embeddings, labels)
-        return FittedBaseline(name, machine, len(machine.support_) + machine.intercept_.size)
+        return FittedBaseline(name, machine, machine.dual_coef_.size + machine.intercept_.size)
     raise InputError(f"there is no classical head '{name}': choose from {', '.join(NAMES)}.")

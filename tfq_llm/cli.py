@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+import shlex
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -28,7 +30,12 @@ app.add_typer(data_app, name="data")
 app.add_typer(encoders_app, name="encoders")
 
 Overrides = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting, such as head.layers=2.")
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Override a setting, such as head.layers=2. A text that reads as a number needs quotes: 'data.text_column=\"1\"'.",
+    ),
 ]
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A finished run directory.")]
 TextColumn = Annotated[str | None, typer.Option(help="Column of the texts, for .csv, .tsv and .jsonl.")]
@@ -40,6 +47,14 @@ def train(
     config: Annotated[
         str, typer.Argument(metavar="CONFIG", help="A YAML file, or the name of one that comes with the package: demo.")
     ],
+    data: Annotated[
+        str | None, typer.Option(metavar="NAME_OR_PATH", help="A named set, a file, or a directory of .tsv (data.name).")
+    ] = None,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    embeddings: Annotated[
+        Path | None, typer.Option(metavar="FILE.npz", help="Embeddings and labels in place of texts; trains the heads alone.")
+    ] = None,
     overrides: Overrides = None,
     run_dir: Annotated[
         Path | None, typer.Option(help="Where the run is kept. Default: runs/ and the configuration's name.")
@@ -53,14 +68,21 @@ def train(
     from tfq_llm.config import load_config
     from tfq_llm.pipelines.configs import find
 
+    if embeddings and (data or text_column or label_column):
+        raise InputError("--embeddings take the place of texts: leave out --data, --text-column and --label-column.")
+    given = {"name": data, "text_column": text_column, "label_column": label_column, "embeddings": embeddings}
+    options = [f"data.{key}={_quoted(str(value))}" for key, value in given.items() if value is not None]
+    options += ["tuning.enabled=false", "joint.enabled=false"] if embeddings else []
+    options += ["data.test_rows=null"] if full else []
     path = find(config)
-    resolved = load_config(path, [*(overrides or []), *(["data.test_rows=null"] if full else [])])
+    resolved = load_config(path, [*options, *(overrides or [])])
     with _tensorflow():
         from tfq_llm.pipelines.train import train as run_training
 
         directory = run_dir or Path("runs") / path.stem
         print(run_training(resolved, directory), end="")
-        print(f'\nThe run is in {directory}. Try: tfq-llm predict {directory} "a film to fall in love with"')
+        hint = "" if resolved.data.embeddings else f' Try: tfq-llm predict {shlex.quote(str(directory))} "a sentence of your own"'
+        print(f"\nThe run is in {directory}.{hint}")
 
 
 @app.command()
@@ -97,7 +119,9 @@ def predict(
 def draw(
     config: Annotated[str, typer.Argument(metavar="[CONFIG]", help="A YAML file or the name of a packaged one.")] = "demo",
     overrides: Overrides = None,
-    qubits: Annotated[int, typer.Option(min=2, help="Number of qubits where the configuration leaves it open.")] = 4,
+    qubits: Annotated[
+        int | None, typer.Option(min=2, help="Number of qubits. Default: the configuration's, or 4 where it leaves it open.")
+    ] = None,
     part: Annotated[
         str, typer.Option(help="qpu: the re-uploading circuit; amplitude-encoder: the simulated one before it.")
     ] = "qpu",
@@ -126,6 +150,8 @@ def results(
     run_dir: Annotated[Path, typer.Option(help="Where the runs are kept.")] = Path("runs/results"),
 ) -> None:
     """Run several seeds and print the table of docs/results.md: every head, mean and standard deviation."""
+    if data and embeddings:
+        raise InputError("give --data or --embeddings, not both.")
     with _tensorflow():
         from tfq_llm.pipelines.results import results as run_results
 
@@ -183,6 +209,14 @@ def encoders_build(
         from tfq_llm import encoders
 
         print(encoders.build(name, max_tokens))
+
+
+def _quoted(text: str) -> str:
+    """The text as a setting's value that YAML and OmegaConf read as this text: no number, no comment, no interpolation."""
+    import yaml
+
+    literal = re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
+    return yaml.safe_dump(literal, default_style='"', width=float("inf"), allow_unicode=True).strip()
 
 
 @contextmanager

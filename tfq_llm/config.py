@@ -187,7 +187,7 @@ def make_config(settings: Any, origin: str = "configuration") -> Config:
         InputError: as `load_config`.
     """
     try:
-        plain = OmegaConf.to_container(settings, resolve=True) if OmegaConf.is_config(settings) else settings
+        plain = OmegaConf.to_container(settings, resolve=False) if OmegaConf.is_config(settings) else settings
         return Config.model_validate(plain)
     except OmegaConfBaseException as error:
         raise InputError(f"{origin}: {error}") from error
@@ -203,7 +203,10 @@ def _line(detail: Any) -> str:
     if detail["type"] == "extra_forbidden":
         return f"  {path}: there is no such setting.{did_you_mean(location[-1], _names(location[:-1]))}"
     given = "" if isinstance(detail["input"], dict | BaseModel) else f" (given: {detail['input']!r})"
-    return f"  {path}: {detail['msg'].removeprefix('Value error, ')}{given}"
+    quoting = (
+        f"; to set a text that looks like a number, quote it: --set '{path}=\"1\"'" if detail["type"] == "string_type" else ""
+    )
+    return f"  {path}: {detail['msg'].removeprefix('Value error, ')}{given}{quoting}"
 
 
 def _names(location: list[str]) -> list[str]:

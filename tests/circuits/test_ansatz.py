@@ -98,11 +98,23 @@ def test_blocks_can_have_angles_of_their_own():
 
 @pytest.mark.parametrize("shared", [True, False])
 def test_weight_symbols_are_in_the_order_of_the_gates(shared):
-    ansatz = reuploading_circuit(2, reuploads=2, layers=2, final_layers=2, connectivity=1, shared=shared)
-    first_seen = list(dict.fromkeys(name for name in names(ansatz.circuit) if not name.startswith("x")))
-    assert sorted(first_seen) == sorted(map(str, ansatz.weight_symbols))
-    blocks = list(dict.fromkeys(name.rstrip("0123456789") for name in first_seen))
-    assert list(dict.fromkeys(str(symbol).rstrip("0123456789") for symbol in ansatz.weight_symbols)) == blocks
+    ansatz = reuploading_circuit(3, reuploads=2, layers=2, final_layers=1, connectivity=1, shared=shared)
+    a, b, c = cirq.LineQubit.range(3)
+    data = [cirq.ry(symbol).on(qubit) for symbol, qubit in zip(ansatz.data_symbols, (a, b, c), strict=True)]
+    layer = [(b, a), (c, b), (a, c)]  # target and control of each CNOT; the RY stands on the target
+    column = [(a, None), (b, None), (c, None)]
+
+    def gates(order, symbols):
+        for (target, control), symbol in zip(order, symbols, strict=True):
+            yield [cirq.CNOT(control, target)] if control is not None else []
+            yield cirq.ry(symbol).on(target)
+
+    weights = ansatz.weight_symbols
+    first, second, last = weights[:9], weights[:9] if shared else weights[9:18], weights[-6:]
+    assert len(weights) == (15 if shared else 24)
+    blocks = [data, gates([*layer, *column, *layer], first), data, gates([*layer, *column, *layer], second)]
+    expected = cirq.Circuit(*blocks, gates([*layer, *column], last))
+    assert ansatz.circuit == expected
 
 
 def test_observables_are_z_of_the_first_qubits():

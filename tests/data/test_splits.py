@@ -146,7 +146,15 @@ def divided(parts: str, labels: str, texts: list[str] | None = None) -> TextData
 
 def test_given_parts_are_used_as_they_are():
     split = given_split(divided("ttvvxx", "010101"))
-    assert [part.tolist() for part in (split.train, split.validation, split.test)] == [[0, 1], [2, 3], [4, 5]]
+    assert [sorted(part) for part in (split.train, split.validation, split.test)] == [[0, 1], [2, 3], [4, 5]]
+
+
+def test_given_validation_rows_are_put_in_random_order_with_the_seed():
+    dataset = divided("tt" + "v" * 100 + "xx", "01" + "0" * 50 + "1" * 50 + "01")
+    first, again, other = (given_split(dataset, seed=seed).validation for seed in (0, 0, 1))
+    assert sorted(first) == list(range(2, 102))
+    assert 0.3 < dataset.labels[first][:50].mean() < 0.7
+    assert first.tolist() == again.tolist() != other.tolist()
 
 
 def test_validation_rows_come_from_the_training_part_if_there_are_none():
@@ -165,7 +173,7 @@ def test_the_validation_part_is_the_test_if_there_is_none():
 
 def test_a_training_text_that_is_also_a_test_text_does_not_train():
     split = given_split(divided("tttvvx", "010010", ["a", "b", "Same", "c", "d", "same"]))
-    assert [part.tolist() for part in (split.train, split.validation, split.test)] == [[0, 1], [3, 4], [5]]
+    assert [sorted(part) for part in (split.train, split.validation, split.test)] == [[0, 1], [3, 4], [5]]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -120,9 +121,19 @@ def test_a_missing_preprocessor_is_asked_for(preprocessor_and_encoder: tuple[Pat
         load(preprocessor_and_encoder[1], output_key="pooled_output")
 
 
-def test_an_output_that_is_no_vector_per_text(preprocessor_and_encoder: tuple[Path, Path]) -> None:
-    with pytest.raises(InputError, match="several outputs"):
-        load(preprocessor_and_encoder[0])
+@pytest.mark.parametrize(
+    ("output", "found"),
+    [
+        (lambda vectors: vectors[:, tf.newaxis, :], r"float32 \(1, 1, 3\)"),  # as one that gives a vector per token
+        (lambda vectors: vectors[:, 0], r"float32 \(1,\)"),
+        (lambda vectors: tf.cast(vectors, tf.int64), r"int64 \(1, 3\)"),
+    ],
+)
+def test_an_output_that_is_no_vector_per_text(output: Callable[[tf.Tensor], tf.Tensor], found: str, tmp_path: Path) -> None:
+    module = LengthEncoder()
+    function = tf.function(lambda texts: output(module.vectors(texts)), input_signature=[TEXTS])
+    with pytest.raises(InputError, match=f"{found}, not one vector per text"):
+        load(save_reusable(tmp_path / "other", function, module))
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import cirq
 import numpy as np
 import pytest
@@ -14,9 +16,10 @@ from tfq_llm.circuits import angle_encoding
 from tfq_llm.layers.reuploading_pqc import EXECUTORS
 
 
-def amplitude_oracle(layer: AmplitudeEncoder, rows: np.ndarray, encoder: int = 0) -> np.ndarray:
-    """⟨Z⟩ of each qubit by Cirq, from the states written out by hand."""
-    circuit = cirq.resolve_parameters(layer.circuit, {f"w{i}": angle for i, angle in enumerate(layer.angles.numpy()[encoder])})
+def amplitude_oracle(layer: AmplitudeEncoder, rows: np.ndarray, encoder: int = 0, angles: np.ndarray | None = None) -> np.ndarray:
+    """⟨Z⟩ of each qubit by Cirq, from the states written out by hand; with the layer's angles if no others are given."""
+    angles = layer.angles.numpy()[encoder] if angles is None else angles
+    circuit = cirq.resolve_parameters(layer.circuit, {f"w{i}": angle for i, angle in enumerate(angles)})
     qubits = cirq.LineQubit.range(layer.num_qubits)
     found = []
     for row in rows / np.linalg.norm(rows, axis=1, keepdims=True):
@@ -69,19 +72,18 @@ def test_amplitude_encoder_is_differentiable_in_input_and_weights():
     by_input, by_angles = tape.gradient(total, [rows, layer.angles])
 
     def value(angles: np.ndarray, inputs: np.ndarray) -> float:
-        layer.angles.assign(angles)
-        return float((amplitude_oracle(layer, inputs) * [1.0, -2.0, 0.5]).sum())
+        return float((amplitude_oracle(layer, inputs, angles=angles) * [1.0, -2.0, 0.5]).sum())
 
-    angles, step = layer.angles.numpy(), 1e-3
+    # Differences of float64 numbers: in float32 the rounding of the angles alone is as large as the tolerance.
+    angles, inputs, step = layer.angles.numpy()[0].astype(float), rows.numpy().astype(float), 1e-3
     for index in (0, 4, 8):
-        shift = np.zeros_like(angles)
-        shift[0, index] = step
-        slope = (value(angles + shift, rows.numpy()) - value(angles - shift, rows.numpy())) / (2 * step)
+        shift = np.eye(len(angles))[index] * step
+        slope = (value(angles + shift, inputs) - value(angles - shift, inputs)) / (2 * step)
         assert float(by_angles[0, index]) == pytest.approx(slope, abs=1e-4)
     for index in (0, 5):
-        shift = np.zeros_like(rows)
+        shift = np.zeros_like(inputs)
         shift[1, index] = step
-        slope = (value(angles, rows.numpy() + shift) - value(angles, rows.numpy() - shift)) / (2 * step)
+        slope = (value(angles, inputs + shift) - value(angles, inputs - shift)) / (2 * step)
         assert float(by_input[1, index]) == pytest.approx(slope, abs=1e-4)
 
 
@@ -156,6 +158,17 @@ def test_angle_scaling_starts_at_pi_and_can_be_switched_off():
         (lambda: AmplitudeEncoder(3, padding_value=float("nan")), "finite number"),
         (lambda: AmplitudeEncoder(3)(tf.ones([1, 9])), "9 dimensions and the padding constant do not fit the 8 amplitudes"),
         (lambda: AmplitudeEncoder(3)(tf.ones([1, 8])), "num_qubits=4 or padding='zero'"),
+        (lambda: AmplitudeEncoder(3, layers=True), "layers must be a whole number of at least 1, not True"),
+        (lambda: AmplitudeEncoder(3, padding_value="3"), "padding_value must be a number, not '3'"),
+        (lambda: AmplitudeEncoder(3, padding="zero", padding_value=None), "padding_value must be a number, not None"),
+        (lambda: AmplitudeEncoder(3, entangling="no"), "entangling must be True or False, not 'no'"),
+        (lambda: AmplitudeEncoder(3)(tf.keras.Input([None])), "AmplitudeEncoder .* last dimension is known"),
+        (lambda: AngleScaling(trainable_gain=1), "trainable_gain must be True or False, not 1"),
+        (lambda: AngleScaling(bias="zeros"), "bias must be True or False, not 'zeros'"),
+        (lambda: AngleScaling()(tf.keras.Input([None])), "AngleScaling .* last dimension is known"),
+        (lambda: ReuploadingPQC(3, entangling=None), "entangling must be True or False, not None"),
+        (lambda: ReuploadingPQC(3, shared=0), "shared must be True or False, not 0"),
+        (lambda: ReuploadingPQC(3)(tf.keras.Input([None])), "ReuploadingPQC .* last dimension is known"),
         (lambda: ReuploadingPQC(3, reuploads=0), "reuploads must be a whole number of at least 1"),
         (lambda: ReuploadingPQC(3, num_measured=4), "cannot measure 4 of 3 qubits"),
         (lambda: ReuploadingPQC(3, executor="tensorflo"), "Did you mean 'tensorflow'"),
@@ -165,6 +178,16 @@ def test_angle_scaling_starts_at_pi_and_can_be_switched_off():
 def test_nonsense_is_refused_with_a_reason(make, message):
     with pytest.raises(InputError, match=message.replace("(", r"\(")):
         make()
+
+
+def test_numpy_scalars_are_numbers_and_flags():
+    encoder = AmplitudeEncoder(np.int64(3), layers=np.int32(1), padding_value=np.float32(2), entangling=np.bool_(False))
+    circuit = ReuploadingPQC(np.int64(3), reuploads=np.int8(2), shared=np.bool_(True), executor="tensorflow")
+    for layer, plain in (
+        (encoder, AmplitudeEncoder(3, layers=1, padding_value=2.0, entangling=False)),
+        (circuit, ReuploadingPQC(3, executor="tensorflow")),
+    ):
+        assert json.dumps(layer.get_config() | {"name": ""}) == json.dumps(plain.get_config() | {"name": ""})
 
 
 def test_symbols_of_both_circuits_are_told_apart():

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tfq_llm.checks import is_whole
 from tfq_llm.errors import InputError
 
 
@@ -19,11 +20,6 @@ def generator(seed: int) -> np.random.Generator:
     if not is_whole(seed) or seed < 0:
         raise InputError(f"a seed must be a whole number and not negative, got {seed!r}.")
     return np.random.default_rng(int(seed))
-
-
-def is_whole(value: object) -> bool:
-    """Whether a value is an integer, Python's or NumPy's."""
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 def stratified(rows: np.ndarray, labels: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from tfq_llm.checks import is_whole
 from tfq_llm.data.datasets import EmbeddingDataset, TextDataset
 from tfq_llm.data.duplicates import distinct_rows, embedding_keys
-from tfq_llm.data.sampling import class_counts, generator, hold_out, is_whole, per_class_draw
+from tfq_llm.data.sampling import class_counts, generator, hold_out, per_class_draw
 from tfq_llm.errors import InputError
 
 
@@ -19,8 +20,8 @@ class Split:
     """Which rows of a data set are for what; no row is in two parts.
 
     Attributes:
-        train: int64 row indices, in the order drawn.
-        validation: int64 row indices, in the order drawn.
+        train: int64 row indices, in the order drawn or given.
+        validation: int64 row indices, in random order.
         test: int64 row indices, sorted.
         seed: of the draw.
     """
@@ -82,10 +83,13 @@ def given_split(dataset: TextDataset, validation_fraction: float = 0.15, seed: i
     Without a validation part, a stratified share of the training part is held out for validation. Without a test part (GLUE hides
     the labels of its own) the validation part is the test, and validation rows are held out of the training part.
 
+    Validation rows are put in random order: a source that lists class after class would make validation batches of one class,
+    whose contrastive loss says nothing of how the classes are told apart.
+
     Args:
         dataset: a data set with `parts`.
         validation_fraction: the share of the training part to hold out, if any is.
-        seed: of the draw, if there is one.
+        seed: of the draw, if there is one, and of the order of the validation rows.
 
     Raises:
         InputError: the set did not come divided, has only one class, or a class of it is not in the training part.
@@ -97,8 +101,11 @@ def given_split(dataset: TextDataset, validation_fraction: float = 0.15, seed: i
     _require_trained_classes(dataset, usable, train)
     if not test.size:
         validation, test = test, validation
-    if not validation.size:
-        train, validation = hold_out(train, dataset.labels, validation_fraction, generator(seed))
+    rng = generator(seed)
+    if validation.size:
+        validation = rng.permutation(validation)
+    else:
+        train, validation = hold_out(train, dataset.labels, validation_fraction, rng)
     return _split(train, validation, test, seed)
 
 

@@ -145,8 +145,9 @@ def _resolve(source: str) -> Path:
     try:
         return Path(hub.resolve(handle))
     except (OSError, ValueError, RuntimeError, tarfile.TarError, tf.errors.OpError) as error:
+        as_path = "" if source == handle else f"there is no directory '{source}', and as a TF-Hub handle it cannot be reached: "
         raise InputError(
-            f"could not download the sentence encoder '{source}' ({error}). Offline, {_OFFLINE}: download and unpack it "
+            f"{as_path}could not download the sentence encoder '{handle}' ({error}). Offline, {_OFFLINE}: download and unpack it "
             "elsewhere and give its path."
         ) from error
 

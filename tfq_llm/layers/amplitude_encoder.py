@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfq_llm.circuits.ansatz import long_range_ansatz, long_range_parameters, numbered_symbols
 from tfq_llm.errors import InputError
-from tfq_llm.layers.arguments import one_of, whole_number
+from tfq_llm.layers.arguments import flag, known_width, one_of, real_number, whole_number
 from tfq_llm.simulation.tensorflow import TensorFlowExecutor
 
 
@@ -36,7 +36,8 @@ class AmplitudeEncoder(tf.keras.layers.Layer):
     concatenated; values in [−1, 1].
 
     Raises:
-        InputError: an argument is out of its range, or the input has more dimensions than there are amplitudes.
+        InputError: an argument is out of its range, or the input has more dimensions than there are amplitudes, or an
+            unknown number.
 
     Source: arXiv 2504.08732, figure 1; its text leaves padding and merging open.
     """
@@ -58,25 +59,25 @@ class AmplitudeEncoder(tf.keras.layers.Layer):
         self.num_qubits = whole_number("num_qubits", num_qubits, 2)
         self.num_encoders = whole_number("num_encoders", num_encoders, 1)
         self.layers = whole_number("layers", layers, 1)
-        self.connectivity = num_qubits - 1 if connectivity is None else whole_number("connectivity", connectivity, 1)
+        self.connectivity = self.num_qubits - 1 if connectivity is None else whole_number("connectivity", connectivity, 1)
         self.padding = one_of("padding", padding, ("constant", "zero"))
-        self.padding_value = float(padding_value)
+        self.padding_value = real_number("padding_value", padding_value)
         if padding == "constant" and not (math.isfinite(self.padding_value) and self.padding_value):
             raise InputError(
                 f"padding_value must be a finite number other than 0, not {padding_value}; for none use padding='zero'."
             )
         self.merge = one_of("merge", merge, ("average", "concatenate"))
-        self.entangling = entangling
+        self.entangling = flag("entangling", entangling)
         self.initializer = tf.keras.initializers.get(initializer or tf.keras.initializers.RandomUniform(-math.pi, math.pi))
-        qubits = cirq.LineQubit.range(num_qubits)
-        self.circuit = long_range_ansatz(qubits, layers, self.connectivity, "w", entangling=entangling)
-        symbols = numbered_symbols("w", long_range_parameters(num_qubits, layers, self.connectivity))
+        qubits = cirq.LineQubit.range(self.num_qubits)
+        self.circuit = long_range_ansatz(qubits, self.layers, self.connectivity, "w", entangling=self.entangling)
+        symbols = numbered_symbols("w", long_range_parameters(self.num_qubits, self.layers, self.connectivity))
         observables: list[cirq.PauliString] = [cirq.PauliString(cirq.Z(qubit)) for qubit in qubits]
         self._num_angles = len(symbols)
         self._executor = TensorFlowExecutor(self.circuit, observables, (), symbols, qubits=qubits)
 
     def build(self, input_shape: tf.TensorShape) -> None:
-        dimensions, amplitudes = input_shape[-1], 2**self.num_qubits
+        dimensions, amplitudes = known_width(self, input_shape), 2**self.num_qubits
         needed = dimensions + (self.padding == "constant")
         if needed > amplitudes:
             constant = " and the padding constant" if self.padding == "constant" else ""
@@ -96,7 +97,7 @@ class AmplitudeEncoder(tf.keras.layers.Layer):
 
     def amplitudes(self, inputs: tf.Tensor) -> tf.Tensor:
         """The normalised states [batch, 2^n] that embeddings [batch, dimensions] are loaded as."""
-        state, used = tf.math.l2_normalize(inputs, axis=1), inputs.shape[-1]
+        state, used = tf.math.l2_normalize(inputs, axis=1), known_width(self, inputs.shape)
         if self.padding == "constant":
             state, used = tf.pad(state, [[0, 0], [0, 1]], constant_values=self.padding_value), used + 1
             state = tf.math.l2_normalize(state, axis=1)

@@ -7,6 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfq_llm.layers.arguments import flag, known_width
+
 
 @tf.keras.utils.register_keras_serializable("tfq_llm")
 class AngleScaling(tf.keras.layers.Layer):
@@ -17,14 +19,17 @@ class AngleScaling(tf.keras.layers.Layer):
         bias: add a trainable bias, which starts at 0.
 
     Input shape: [batch, qubits]. Output shape: the same, in radians.
+
+    Raises:
+        InputError: an argument is neither True nor False, or the number of qubits is unknown.
     """
 
     def __init__(self, trainable_gain: bool = True, bias: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.trainable_gain, self.use_bias = trainable_gain, bias
+        self.trainable_gain, self.use_bias = flag("trainable_gain", trainable_gain), flag("bias", bias)
 
     def build(self, input_shape: tf.TensorShape) -> None:
-        width = [input_shape[-1]]
+        width = [known_width(self, input_shape)]
         if self.trainable_gain:
             self.gain = self.add_weight("gain", width, initializer=tf.keras.initializers.Constant(math.pi))
         if self.use_bias:

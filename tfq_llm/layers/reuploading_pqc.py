@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfq_llm.circuits.reuploading import ReuploadingCircuit, reuploading_circuit
 from tfq_llm.errors import InputError
-from tfq_llm.layers.arguments import one_of, whole_number
+from tfq_llm.layers.arguments import flag, known_width, one_of, whole_number
 
 EXECUTORS = ("tfq", "tensorflow")
 
@@ -62,12 +62,18 @@ class ReuploadingPQC(tf.keras.layers.Layer):
         self.connectivity = whole_number("connectivity", connectivity, 1)
         self.num_measured = whole_number("num_measured", num_measured, 1)
         self.executor = one_of("executor", executor, EXECUTORS)
-        self.entangling, self.shared = entangling, shared
+        self.entangling, self.shared = flag("entangling", entangling), flag("shared", shared)
         self.initializer = tf.keras.initializers.get(initializer or tf.keras.initializers.RandomUniform(-math.pi, math.pi))
         self._ansatz = reuploading_circuit(
-            num_qubits, reuploads, layers, final_layers, connectivity, entangling=entangling, shared=shared
+            self.num_qubits,
+            self.reuploads,
+            self.layers,
+            self.final_layers,
+            self.connectivity,
+            entangling=self.entangling,
+            shared=self.shared,
         )
-        self._execute = _executor(executor, self._ansatz, num_measured)
+        self._execute = _executor(self.executor, self._ansatz, self.num_measured)
 
     @property
     def ansatz(self) -> ReuploadingCircuit:
@@ -75,9 +81,10 @@ class ReuploadingPQC(tf.keras.layers.Layer):
         return self._ansatz
 
     def build(self, input_shape: tf.TensorShape) -> None:
-        if input_shape[-1] != self.num_qubits:
+        given = known_width(self, input_shape)
+        if given != self.num_qubits:
             raise InputError(
-                f"the re-uploading circuit has {self.num_qubits} qubits and was given {input_shape[-1]} angles per sample: the "
+                f"the re-uploading circuit has {self.num_qubits} qubits and was given {given} angles per sample: the "
                 f"amplitude encoder in front of it must put out {self.num_qubits} values."
             )
         self.angles = self.add_weight("angles", [len(self._ansatz.weight_symbols)], initializer=self.initializer)
