@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
-from tfq_llm.config import Config, load_config
+from tfq_llm.config import Config, load_config, text_setting
 from tfq_llm.errors import InputError
 from tfq_llm.metrics import HeadResult, markdown_table
 from tfq_llm.pipelines.configs import find
@@ -35,7 +35,7 @@ def results(name: str | None, embeddings: Sequence[Path], seeds: int, settings: 
         raise InputError("give either a data set or embeddings: they are separate tables.")
     if embeddings:
         return _embedding_tables(embeddings, seeds, settings, run_dir)
-    chosen = [*settings, *([f"data.name={name}"] if name else [])]
+    chosen = [*settings, *([text_setting("data.name", name)] if name else [])]
     runs = {seed: _config(seed, chosen) for seed in range(seeds)}
     title = Path(next(iter(runs.values())).data.name).resolve().name
     return _table(title, [_run(config, run_dir / title / f"seed-{seed}") for seed, config in runs.items()])
@@ -52,7 +52,7 @@ def _embedding_tables(files: Sequence[Path], seeds: int, settings: Sequence[str]
             groups.setdefault(file.stem, []).extend((seed, file) for seed in range(seeds))
     tables = []
     for title, members in groups.items():
-        configs = [(seed, _config(seed, [*fixed, f"data.embeddings={file}"])) for seed, file in members]
+        configs = [(seed, _config(seed, [*fixed, text_setting("data.embeddings", str(file))])) for seed, file in members]
         tables.append(_table(title, [_run(config, run_dir / title / f"seed-{seed}") for seed, config in configs]))
     return "\n\n".join(tables)
 

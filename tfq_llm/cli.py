@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import shlex
 import sys
 import tempfile
@@ -65,13 +64,13 @@ def train(
 
     A run that was killed goes on when the same command is given again.
     """
-    from tfq_llm.config import load_config
+    from tfq_llm.config import load_config, text_setting
     from tfq_llm.pipelines.configs import find
 
     if embeddings and (data or text_column or label_column):
         raise InputError("--embeddings take the place of texts: leave out --data, --text-column and --label-column.")
     given = {"name": data, "text_column": text_column, "label_column": label_column, "embeddings": embeddings}
-    options = [f"data.{key}={_quoted(str(value))}" for key, value in given.items() if value is not None]
+    options = [text_setting(f"data.{key}", str(value)) for key, value in given.items() if value is not None]
     options += ["tuning.enabled=false", "joint.enabled=false"] if embeddings else []
     options += ["data.test_rows=null"] if full else []
     path = find(config)
@@ -209,14 +208,6 @@ def encoders_build(
         from tfq_llm import encoders
 
         print(encoders.build(name, max_tokens))
-
-
-def _quoted(text: str) -> str:
-    """The text as a setting's value that YAML and OmegaConf read as this text: no number, no comment, no interpolation."""
-    import yaml
-
-    literal = re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
-    return yaml.safe_dump(literal, default_style='"', width=float("inf"), allow_unicode=True).strip()
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any, Literal
@@ -168,6 +169,11 @@ def load_config(path: Path | str, overrides: list[str] | tuple[str, ...] = ()) -
     if not OmegaConf.is_dict(settings):
         raise InputError(f"'{path}' must be a mapping of sections such as 'data:' and 'head:'.")
     return make_config(OmegaConf.merge(settings, _dotlist(overrides)), str(path))
+
+
+def text_setting(key: str, text: str) -> str:
+    """An override that sets a text, whatever it looks like: quoted, so that it is no number and has no comment."""
+    return f"{key}={json.dumps(text, ensure_ascii=False)}"
 
 
 def _dotlist(overrides: list[str] | tuple[str, ...]) -> Any:
