@@ -173,7 +173,7 @@ BAD_SETTINGS = {
     "data.name={bad}/missing.csv": "there is no file or directory '{bad}/missing.csv'",
     "data.name={bad}/columns.csv": "'sentence_text', 'stars'. Name one of them with text_column",
     "data.name={bad}/empty.csv": "'{bad}/empty.csv' is empty.",
-    "data.name={bad}/one.csv": "a classifier needs at least 2 classes and was given 1",
+    "data.name={bad}/one.csv": "all rows are of the class 'same'",
     "data.name={bad}/bytes.csv": "'{bad}/bytes.csv', row 3: the byte 0xff is not UTF-8",
     "data.per_class=500": "per_class is 500, but of the different texts the class 'bad' has 30 and the class 'good' has 30",
     "head.num_qubits=4 head.connectivity=1": "32 dimensions and the padding constant do not fit the 16 amplitudes of 4 qubits",

@@ -39,10 +39,11 @@ class TextJob:
         logger.info("%s: %s", dataset.name, ", ".join(f"{rows:,} {name}" for name, rows in dataset.rows_per_class().items()))
         for note in dataset.notes:
             logger.info("%s: %s", dataset.name, note)
+        drawn = _draw(dataset, config)
         encoder = encoder_from_config(config.encoder, trainable=config.tuning.enabled or config.joint.enabled)
         # A head that cannot be built is refused here, before anything is computed.
         new_head(config, encoder.dim, len(dataset.class_names))
-        split = run.split(lambda: _draw(dataset, config), dataset.digest())
+        split = run.split(drawn, dataset.digest())
         logger.info("rows: %d train, %d validation, %d test", len(split.train), len(split.validation), len(split.test))
         return cls(run, config, dataset, split, encoder)
 
@@ -125,10 +126,9 @@ def train_on_embeddings(run: RunDirectory, config: Config, path: str) -> None:
     dataset = data.load_embeddings(path)
     logger.info("%s: %d embeddings of %d dimensions", dataset.name, *dataset.embeddings.shape)
     settings = config.data
+    drawn = data.embedding_split(dataset, settings.per_class, settings.validation_fraction, config.seed)
     new_head(config, dataset.embeddings.shape[1], len(dataset.class_names))
-    split = run.split(
-        lambda: data.embedding_split(dataset, settings.per_class, settings.validation_fraction, config.seed), dataset.digest()
-    )
+    split = run.split(drawn, dataset.digest())
     parts = _parts(dataset.embeddings, dataset.labels, split, config)
     compare_heads(run, config, "given", parts, len(dataset.class_names))
     keys = embedding_keys(dataset.embeddings)

@@ -6,7 +6,7 @@ import fcntl
 import json
 import platform
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
@@ -120,11 +120,11 @@ class RunDirectory:
         """The resolved settings."""
         return load_config(self.path / "config.yaml")
 
-    def split(self, make: Callable[[], Split], digest: str) -> Split:
-        """The run's split; made by `make` the first time.
+    def split(self, drawn: Split, digest: str) -> Split:
+        """The split the run began with; `drawn` the first time.
 
         Args:
-            make: draws it.
+            drawn: a new split.
             digest: of the data. Row indices mean nothing without them, so a split is used with the same data only.
 
         Raises:
@@ -132,7 +132,7 @@ class RunDirectory:
         """
         path = self.path / "splits.json"
         if not path.exists():
-            write_json(path, {"data": digest} | make().to_dict())
+            write_json(path, {"data": digest} | drawn.to_dict())
         kept = read_json(path)
         if kept["data"] != digest:
             raise InputError(f"the data have changed since the run in '{self.path}' began: choose another --run-dir.")

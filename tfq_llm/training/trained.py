@@ -108,7 +108,12 @@ def embed(encoder: SentenceEncoder, texts: Sequence[str], description: str) -> n
 def encoder_from_config(config: SentenceEncoderConfig, trainable: bool = False) -> SentenceEncoder:
     """The sentence encoder that a configuration names."""
     return encoders.load(
-        config.name, trainable, config.max_tokens, preprocessor=config.preprocessor, output_key=config.output_key
+        config.name,
+        trainable,
+        config.max_tokens,
+        preprocessor=config.preprocessor,
+        output_key=config.output_key,
+        name="sentence_encoder",
     )
 
 
