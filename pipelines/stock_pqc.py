@@ -21,7 +21,7 @@ from tfq_llm.metrics import score
 
 def stock_pqc(per_class: int, num_qubits: int, epochs: int, seed: int) -> str:
     """Trains on `per_class` rows per class of the default data and returns one sentence with the accuracy on 500 test rows."""
-    tf.keras.utils.set_random_seed(seed)
+    tf.random.set_seed(seed)
     dataset = data.load(data.DEFAULT).deduplicated()
     split = data.few_shot_split(dataset.labels, per_class, seed=seed)
     train, test = split.train, data.subsample(split.test, dataset.labels, 500, seed)
@@ -32,10 +32,11 @@ def stock_pqc(per_class: int, num_qubits: int, epochs: int, seed: int) -> str:
 
     qubits = cirq.LineQubit.range(num_qubits)
     circuits = tf.keras.Input([], dtype=tf.string)
-    values = tfq.layers.PQC(long_range_ansatz(qubits, layers=2, connectivity=2 if num_qubits > 2 else 1), cirq.Z(qubits[0]))(
-        circuits
-    )
-    model = tf.keras.Model(circuits, tf.keras.layers.Dense(2)(values))
+    ansatz = long_range_ansatz(qubits, layers=2, connectivity=2 if num_qubits > 2 else 1)
+    start = tf.keras.initializers.RandomUniform(-np.pi, np.pi, seed)
+    values = tfq.layers.PQC(ansatz, cirq.Z(qubits[0]), initializer=start)(circuits)
+    logits = tf.keras.layers.Dense(2, kernel_initializer=tf.keras.initializers.GlorotUniform(seed))(values)
+    model = tf.keras.Model(circuits, logits)
     loss = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer=tf.keras.optimizers.Adam(0.05), loss=loss)
     model.fit(_circuits(train_angles, qubits), dataset.labels[train], batch_size=32, epochs=epochs, verbose=0)

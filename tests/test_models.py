@@ -43,6 +43,14 @@ def test_parameters_are_those_of_the_paper():
     assert head.count_params() == 441 + 18 + 54 + 4
 
 
+def test_the_seed_decides_the_initial_weights():
+    first, same, other = (quantum_head(7, 2, HeadConfig(encoder_layers=1), seed) for seed in (1, 1, 2))
+    for layer in ("amplitude_encoder", "reuploading_pqc", "logits"):
+        weights = [head.get_layer(layer).get_weights()[0] for head in (first, same, other)]
+        np.testing.assert_array_equal(weights[0], weights[1])
+        assert np.all(weights[0] != weights[2])
+
+
 def test_more_than_two_classes_measure_every_qubit():
     head = quantum_head(7, 4, HeadConfig(encoder_layers=1))
     assert head.get_layer("reuploading_pqc").num_measured == 3
@@ -58,8 +66,7 @@ class Lengths(tf.keras.layers.Layer):
 
 
 def test_a_hybrid_classifier_is_an_ordinary_keras_model(tmp_path):
-    tf.keras.utils.set_random_seed(0)
-    model = hybrid_classifier(Lengths(), 2, HeadConfig(encoder_layers=1, connectivity=1))
+    model = hybrid_classifier(Lengths(), 2, HeadConfig(encoder_layers=1, connectivity=1), seed=0)
     texts = tf.constant(["a" * length for length in range(1, 33)])
     labels = np.arange(32) // 16
     checkpoint = tf.keras.callbacks.ModelCheckpoint(str(tmp_path / "best.weights.h5"), save_weights_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,13 +16,15 @@ from tfq_llm.layers import AmplitudeEncoder, AngleScaling, ReuploadingPQC
 PREDICTION_BATCH = 256
 
 
-def quantum_head(input_dim: int, num_classes: int, config: HeadConfig | None = None) -> tf.keras.Model:
+def quantum_head(input_dim: int, num_classes: int, config: HeadConfig | None = None, seed: int | None = None) -> tf.keras.Model:
     """The hybrid head: embeddings [batch, input_dim] → logits [batch, num_classes], compiled.
 
     Args:
         input_dim: dimensions of the embeddings.
         num_classes: at least 2.
         config: see `HeadConfig`.
+        seed: decides the initial weights; None leaves them to Keras. (`tf.keras.utils.set_random_seed` is no way on Python 3.12:
+            after it, Keras 2.18 cannot initialise any layer.)
 
     Raises:
         InputError: the embedding does not fit the qubits, or the numbers of qubits do not fit together.
@@ -34,6 +37,7 @@ def quantum_head(input_dim: int, num_classes: int, config: HeadConfig | None = N
     num_qubits = config.num_qubits or _fewest_qubits(input_dim, config)
     qpu_qubits = config.qpu_qubits(num_qubits)
     num_measured = config.num_measured or (1 if num_classes == 2 else qpu_qubits)
+    for_encoder, for_pqc, for_logits = _seeds(seed, 3)
     inputs = tf.keras.Input([input_dim], name="embedding")
     values = AmplitudeEncoder(
         num_qubits,
@@ -44,6 +48,7 @@ def quantum_head(input_dim: int, num_classes: int, config: HeadConfig | None = N
         config.padding_value,
         config.merge,
         config.entangling,
+        initializer=_any_angle(for_encoder),
         name="amplitude_encoder",
     )(inputs)
     angles = AngleScaling(config.trainable_gain, config.bias, name="angle_scaling")(values)
@@ -57,9 +62,11 @@ def quantum_head(input_dim: int, num_classes: int, config: HeadConfig | None = N
         config.executor,
         config.entangling,
         config.shared,
+        initializer=_any_angle(for_pqc),
         name="reuploading_pqc",
     )(angles)
-    logits = tf.keras.layers.Dense(num_classes, name="logits")(measured)
+    start = tf.keras.initializers.GlorotUniform(for_logits)
+    logits = tf.keras.layers.Dense(num_classes, kernel_initializer=start, name="logits")(measured)
     return compile_classifier(tf.keras.Model(inputs, logits, name="quantum_head"))
 
 
@@ -68,6 +75,7 @@ def hybrid_classifier(
     num_classes: int,
     head: HeadConfig | tf.keras.layers.Layer | None = None,
     fit: FitConfig | None = None,
+    seed: int | None = None,
 ) -> tf.keras.Model:
     """Strings [batch] → logits [batch, num_classes]: a sentence encoder and a head in one model, compiled.
 
@@ -80,11 +88,12 @@ def hybrid_classifier(
         head: the hybrid head's settings, or any layer or model from embeddings to logits, such as a trained `quantum_head`.
         fit: learning rate and weight decay. By default those of a head (learning rate 0.005); for a trainable sentence encoder,
             which such a rate would wreck, those of the joint phase (1e-5).
+        seed: decides the initial weights of a new head, as in `quantum_head`.
     """
     texts = tf.keras.Input([], dtype=tf.string, name="text")
     embeddings = encoder(texts)
     if head is None or isinstance(head, HeadConfig):
-        logits = quantum_head(embeddings.shape[-1], num_classes, head)(embeddings)
+        logits = quantum_head(embeddings.shape[-1], num_classes, head, seed)(embeddings)
     else:
         logits = head(embeddings)
     if logits.shape[-1] != num_classes:
@@ -118,6 +127,18 @@ def predict_logits(
     """Logits [rows, classes] of embeddings [rows, dim], in batches of `PREDICTION_BATCH`."""
     batches = tf.data.Dataset.from_tensor_slices(embeddings).batch(PREDICTION_BATCH)
     return np.asarray(head.predict(batches, verbose=0, callbacks=list(callbacks)))
+
+
+def _any_angle(seed: int | None) -> tf.keras.initializers.Initializer:
+    return tf.keras.initializers.RandomUniform(-math.pi, math.pi, seed)
+
+
+def _seeds(seed: int | None, count: int) -> list[int | None]:
+    """Seeds that differ, one for each initializer."""
+    if seed is None:
+        return [None] * count
+    draws = random.Random(seed)
+    return [draws.randint(1, 10**9) for _ in range(count)]
 
 
 def _fewest_qubits(input_dim: int, config: HeadConfig) -> int:

@@ -20,8 +20,7 @@ TRAIN, VALIDATION = (INPUTS[:30], LABELS[:30]), (INPUTS[30:], LABELS[30:])
 
 
 def new_head(fit: FitConfig = FIT) -> tf.keras.Model:
-    tf.keras.utils.set_random_seed(3)
-    return prepared(quantum_head(7, 2, HeadConfig(**TINY_HEAD)), fit, 30)
+    return prepared(quantum_head(7, 2, HeadConfig(**TINY_HEAD), seed=3), fit, 30)
 
 
 class Killed(tf.keras.callbacks.Callback):

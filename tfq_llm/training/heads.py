@@ -81,8 +81,7 @@ def compare_baselines(run: RunDirectory, config: Config, state: str, parts: Part
 
 def new_head(config: Config, input_dim: int, num_classes: int) -> tf.keras.Model:
     """An untrained quantum head whose initial weights depend on the seed alone."""
-    tf.keras.utils.set_random_seed(config.seed)
-    return quantum_head(input_dim, num_classes, config.head)
+    return quantum_head(input_dim, num_classes, config.head, config.seed)
 
 
 def prepared(model: tf.keras.Model, fit: FitConfig, rows: int) -> tf.keras.Model:
