@@ -124,7 +124,7 @@ def test_predict_classifies_arguments_and_lines(finished, tfq_llm, tmp_path):
 def test_evaluate_leaves_out_what_was_trained_on(finished, reviews, tfq_llm, caplog):
     run, table = finished
     printed, _ = tfq_llm("evaluate", run, "--data", reviews, "--json")
-    assert "24 of 60 texts were trained or validated on and are left out." in caplog.text
+    assert "24 of 60 rows were trained or validated on and are left out." in caplog.text
     last = next(line for line in table.splitlines() if line.startswith("| joint") and "quantum" in line)
     assert f"{100 * json.loads(printed)['accuracy']:.1f} %" in last
 
