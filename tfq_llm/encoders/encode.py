@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 
 import numpy as np
@@ -15,6 +16,8 @@ from tfq_llm.errors import InputError
 from tfq_llm.progress import Progress
 
 _BATCHES_PER_CHUNK = 16
+# While one batch is in a step that runs on one core, the other uses the rest.
+_BATCHES_AT_ONCE = 2
 
 
 def encode(
@@ -79,8 +82,12 @@ def _encoded_chunks(encoder: SentenceEncoder, texts: Sequence[str], batch_size: 
     chunk_size = batch_size * _BATCHES_PER_CHUNK
     encoded: list[np.ndarray] = []
     done = 0
-    for batch in batches:
-        encoded.extend(encoder(batch, training=False).numpy())
-        if len(encoded) >= chunk_size or done + len(encoded) == len(ordered):
-            yield dict(zip(ordered[done : done + len(encoded)], encoded, strict=True))
-            done, encoded = done + len(encoded), []
+    pool = ThreadPoolExecutor(_BATCHES_AT_ONCE)
+    try:
+        for vectors in pool.map(lambda batch: encoder(batch, training=False).numpy(), batches):
+            encoded.extend(vectors)
+            if len(encoded) >= chunk_size or done + len(encoded) == len(ordered):
+                yield dict(zip(ordered[done : done + len(encoded)], encoded, strict=True))
+                done, encoded = done + len(encoded), []
+    finally:
+        pool.shutdown(cancel_futures=True)
