@@ -39,9 +39,7 @@ class Observables:
 
     def values(self, state: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
         """States [2^n, batch] → expectation values [K, batch], real."""
-        shifts = tf.range(self._num_qubits - 1, -1, -1)
-        rows = tf.range(2**self._num_qubits)
-        bits = tf.bitwise.bitwise_and(tf.bitwise.right_shift(rows[:, None], shifts[None, :]), 1)
+        rows, bits = tf.range(2**self._num_qubits), basis_bits(self._num_qubits)
         return tf.add_n([group.values(state, rows, bits, dtype) for group in self._groups])
 
 
@@ -64,6 +62,12 @@ class _Group:
         if state.dtype.is_complex:
             found -= tf.matmul(tf.constant(coefficients.imag, dtype) @ signs, tf.math.imag(products))
         return found
+
+
+def basis_bits(num_qubits: int) -> tf.Tensor:
+    """The bits of 0 … 2^n − 1, int32 [2^n, n], most significant first."""
+    shifts = tf.range(num_qubits - 1, -1, -1)
+    return tf.bitwise.bitwise_and(tf.bitwise.right_shift(tf.range(2**num_qubits)[:, None], shifts[None, :]), 1)
 
 
 def _masks(string: cirq.PauliString, positions: dict[cirq.Qid, int]) -> tuple[np.ndarray, np.ndarray, complex]:

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from tfq_llm.errors import InputError
 from tfq_llm.simulation.blocks import Segment, order_for, places, plan
-from tfq_llm.simulation.observables import Observables
+from tfq_llm.simulation.observables import Observables, basis_bits
 from tfq_llm.simulation.program import compile_circuit
 from tfq_llm.simulation.tensorflow_blocks import SampleBlocks, SharedBlocks
 
@@ -31,7 +31,7 @@ class TensorFlowExecutor:
         data_symbols: symbols whose values differ by sample.
         weight_symbols: symbols whose values the batch shares.
         qubits: the register, most significant first; default: the circuit's qubits, sorted.
-        dtype: "float32" or "float64"; of the values, and of the state unless a gate or observable is complex.
+        dtype: "float32" or "float64"; of the values, and of the state unless a gate is complex.
 
     Calling it: `executor(data, weights, initial_state)` with data [batch, num_data], weights [num_weights] and initial_state
     [batch, 2^n] (real amplitudes, not normalised here; default |0…0⟩) returns real values [batch, K]. What the circuit has no
@@ -123,7 +123,7 @@ class TensorFlowExecutor:
         return evolve(state, *matrices)
 
     def _reordered(self, state: tf.Tensor, place_values: np.ndarray) -> tf.Tensor:
-        return tf.gather(state, _source_rows(_bits(self.num_qubits), tf.constant(place_values)))
+        return tf.gather(state, _source_rows(basis_bits(self.num_qubits), tf.constant(place_values)))
 
 
 class _Run:
@@ -143,7 +143,7 @@ class _Run:
 
     def forward(self, state: tf.Tensor, matrices: tf.Tensor) -> tf.Tensor:
         """States [2^n, batch] behind the segment."""
-        place_values, bits = tf.constant(self._places_in), _bits(self._num_qubits)
+        place_values, bits = tf.constant(self._places_in), basis_bits(self._num_qubits)
 
         def step(block: tf.Tensor, state: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             state = tf.gather(state, _source_rows(bits, place_values[block]))
@@ -153,7 +153,7 @@ class _Run:
 
     def backward(self, state: tf.Tensor, costate: tf.Tensor, matrices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """State and co-state before the segment, and the gradient by its matrices."""
-        place_values, bits = tf.constant(self._places_out), _bits(self._num_qubits)
+        place_values, bits = tf.constant(self._places_out), basis_bits(self._num_qubits)
 
         def step(block: tf.Tensor, state: tf.Tensor, costate: tf.Tensor, found: tf.TensorArray) -> tuple[tf.Tensor, ...]:
             state = self._blocks.undo(matrices[block], state)
@@ -166,12 +166,6 @@ class _Run:
         start = (self._length - 1, state, costate, found)
         _, state, costate, found = tf.while_loop(lambda block, *_: block >= 0, step, start, parallel_iterations=1)
         return state, costate, found.stack()
-
-
-def _bits(num_qubits: int) -> tf.Tensor:
-    """The bits of 0 … 2^n − 1, int32 [2^n, n], most significant first."""
-    shifts = tf.range(num_qubits - 1, -1, -1)
-    return tf.bitwise.bitwise_and(tf.bitwise.right_shift(tf.range(2**num_qubits)[:, None], shifts[None, :]), 1)
 
 
 def _source_rows(bits: tf.Tensor, place_values: tf.Tensor) -> tf.Tensor:

@@ -84,13 +84,13 @@ class TextJob:
 
     def train_jointly(self, start: str) -> None:
         """Trains sentence encoder and quantum head together, from strings to logits, and compares heads once more."""
-        head = tf.keras.models.load_model(self.run.head_file(start))
-        config, texts = self.config, self.texts()
-        self.encoder.trainable = True
-        model = prepared(hybrid_classifier(self.encoder, len(self.dataset.class_names), head), config.joint, len(texts.train[1]))
+        config = self.config
         if not self.run.has_phase("joint"):
+            head, texts = tf.keras.models.load_model(self.run.head_file(start)), self.texts()
+            self.encoder.trainable = True
+            model = hybrid_classifier(self.encoder, len(self.dataset.class_names), head)
             fitted = resumable_fit(
-                model,
+                prepared(model, config.joint, len(texts.train[1])),
                 texts.train,
                 texts.validation,
                 config.joint,

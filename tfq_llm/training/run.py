@@ -176,8 +176,7 @@ class RunDirectory:
 
     def save_encoder(self, encoder: tf.keras.layers.Layer, state: str) -> None:
         """Writes trained encoder weights in one step."""
-        with atomic_file(self.encoder_file(state)) as temporary:
-            encoder.save_weights_file(temporary)
+        encoder.save_weights_file(self.encoder_file(state))
 
     def results(self) -> list[HeadResult]:
         """The heads scored so far."""
