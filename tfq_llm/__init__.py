@@ -29,6 +29,7 @@ _NAMES = {
     "hybrid_classifier": "models",
     "load_run": "training",
     "long_range_ansatz": "circuits",
+    "plain_tensorflow": "models",
     "quantum_head": "models",
     "reuploading_circuit": "circuits",
 }

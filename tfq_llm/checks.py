@@ -1,10 +1,14 @@
-"""What counts as a number: rules that several modules check a user's values by."""
+"""What counts as a number, a flag, a choice: rules that several modules check a user's values by."""
 
 from __future__ import annotations
 
 import numbers
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+
+from tfq_llm.errors import InputError, did_you_mean
 
 
 def is_whole(value: object) -> bool:
@@ -15,3 +19,31 @@ def is_whole(value: object) -> bool:
 def is_real(value: object) -> bool:
     """Whether a value is a real number, Python's or NumPy's."""
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def whole_number(name: str, value: Any, least: int) -> int:
+    """Returns `value` if it is an integer (Python's or NumPy's) of at least `least`; otherwise raises InputError."""
+    if not is_whole(value) or value < least:
+        raise InputError(f"{name} must be a whole number of at least {least}, not {value!r}.")
+    return int(value)
+
+
+def real_number(name: str, value: Any) -> float:
+    """Returns `value` if it is a number (Python's or NumPy's); otherwise raises InputError."""
+    if not is_real(value):
+        raise InputError(f"{name} must be a number, not {value!r}.")
+    return float(value)
+
+
+def flag(name: str, value: Any) -> bool:
+    """Returns `value` if it is True or False (Python's or NumPy's); otherwise raises InputError."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise InputError(f"{name} must be True or False, not {value!r}.")
+    return bool(value)
+
+
+def one_of(name: str, value: Any, valid: Sequence[str]) -> str:
+    """Returns `value` if it is one of the valid names; otherwise raises InputError."""
+    if value not in valid:
+        raise InputError(f"{name} must be one of {', '.join(valid)}, not {value!r}.{did_you_mean(str(value), valid)}")
+    return str(value)

@@ -78,7 +78,7 @@ class HeadConfig(Section):
     )
     entangling: bool = Field(True, description="False leaves all CNOTs out (ablation)")
     shared: bool = Field(True, description="False gives every block PQC 1 angles of its own (ablation)")
-    executor: Literal["tfq", "tensorflow"] = Field("tfq", description="what runs the re-uploading circuit")
+    executor: Literal["compiled", "tfq", "tensorflow"] = Field("compiled", description="what runs the circuits")
 
     @model_validator(mode="after")
     def _fits_together(self) -> HeadConfig:

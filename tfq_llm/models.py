@@ -48,6 +48,7 @@ def quantum_head(input_dim: int, num_classes: int, config: HeadConfig | None = N
         config.padding_value,
         config.merge,
         config.entangling,
+        "tensorflow" if config.executor == "tensorflow" else "compiled",
         initializer=_any_angle(for_encoder),
         name="amplitude_encoder",
     )(inputs)
@@ -119,6 +120,28 @@ def compile_classifier(model: tf.keras.Model, fit: FitConfig | None = None, step
         metrics=[tf.keras.metrics.SparseCategoricalAccuracy("accuracy")],
     )
     return model
+
+
+def plain_tensorflow(model: tf.keras.Model) -> tf.keras.Model:
+    """The model with its circuits as plain TensorFlow operations, in which form it can be saved for other processes.
+
+    Weights, outputs and gradients are the same; quantum layers are copies, all others are shared with `model`. Executors that
+    call Python, such as the compiled engine, cannot be part of a SavedModel, and TensorFlow refuses to write one.
+
+    Args:
+        model: any functional or sequential Keras model, with models in it or not. It is returned uncompiled.
+    """
+
+    def plain(layer: tf.keras.layers.Layer) -> tf.keras.layers.Layer:
+        if isinstance(layer, tf.keras.Model):
+            return plain_tensorflow(layer)
+        if not isinstance(layer, (AmplitudeEncoder, ReuploadingPQC)):
+            return layer
+        return type(layer).from_config(layer.get_config() | {"executor": "tensorflow"})
+
+    copy = tf.keras.models.clone_model(model, clone_function=plain)
+    copy.set_weights(model.get_weights())
+    return copy
 
 
 def predict_logits(

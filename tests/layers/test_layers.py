@@ -13,7 +13,7 @@ import tensorflow_quantum as tfq
 
 from tfq_llm import AmplitudeEncoder, AngleScaling, InputError, ReuploadingPQC
 from tfq_llm.circuits import angle_encoding
-from tfq_llm.layers.reuploading_pqc import EXECUTORS
+from tfq_llm.simulation.executors import EXECUTORS
 
 
 def amplitude_oracle(layer: AmplitudeEncoder, rows: np.ndarray, encoder: int = 0, angles: np.ndarray | None = None) -> np.ndarray:

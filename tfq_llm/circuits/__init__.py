@@ -1,15 +1,23 @@
-"""Circuits of the architecture, in Cirq alone: ansatz, angle encoding, data re-uploading, drawings."""
+"""Circuits of the architecture, in Cirq alone: ansatz, angle encoding, data re-uploading, noise, drawings."""
 
 from tfq_llm.circuits.ansatz import angle_encoding, long_range_ansatz, long_range_parameters
 from tfq_llm.circuits.drawing import draw_svg, draw_text
+from tfq_llm.circuits.noise import depolarizing, ionq_noise, noisy_circuit, parse_noise, readout_error
 from tfq_llm.circuits.reuploading import ReuploadingCircuit, reuploading_circuit
+from tfq_llm.circuits.tfq_support import unsupported_by_tfq
 
 __all__ = [
     "ReuploadingCircuit",
     "angle_encoding",
+    "depolarizing",
     "draw_svg",
     "draw_text",
+    "ionq_noise",
     "long_range_ansatz",
     "long_range_parameters",
+    "noisy_circuit",
+    "parse_noise",
+    "readout_error",
     "reuploading_circuit",
+    "unsupported_by_tfq",
 ]

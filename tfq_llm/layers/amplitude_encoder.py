@@ -8,10 +8,15 @@ from typing import Any
 import cirq
 import tensorflow as tf
 
-from tfq_llm.circuits.ansatz import long_range_ansatz, long_range_parameters, numbered_symbols
+from tfq_llm.checks import flag, one_of, real_number, whole_number
+from tfq_llm.circuits.ansatz import angle_encoding, long_range_ansatz, long_range_parameters, numbered_symbols
 from tfq_llm.errors import InputError
-from tfq_llm.layers.arguments import flag, known_width, one_of, real_number, whole_number
-from tfq_llm.simulation.tensorflow import TensorFlowExecutor
+from tfq_llm.layers.arguments import known_width
+from tfq_llm.simulation.check import check_against_tfq
+from tfq_llm.simulation.executors import make_executor
+
+ENCODER_EXECUTORS = ("compiled", "tensorflow")
+"""TensorFlow Quantum has no way to start from given amplitudes."""
 
 
 @tf.keras.utils.register_keras_serializable("tfq_llm")
@@ -30,6 +35,8 @@ class AmplitudeEncoder(tf.keras.layers.Layer):
         padding_value: amplitude of the constant beside an embedding of unit length, before the state is normalised. 3 by default.
         merge: how E > 1 encoders become one output: "average", or "concatenate".
         entangling: False leaves the CNOTs out (ablation).
+        executor: "compiled" for the compiled engine, "tensorflow" for plain TensorFlow operations. Weights and outputs are
+            the same.
         initializer: of the angles in radians; by default uniform in ±π.
 
     Input shape: [batch, dimensions], any length but 0 (it is normalised). Output shape: [batch, n], or [batch, E·n] if
@@ -38,6 +45,7 @@ class AmplitudeEncoder(tf.keras.layers.Layer):
     Raises:
         InputError: an argument is out of its range, or the input has more dimensions than there are amplitudes, or an
             unknown number.
+        EngineMismatchError: when it is built, the compiled engine and TensorFlow Quantum disagree on the circuit.
 
     Source: arXiv 2504.08732, figure 1; its text leaves padding and merging open.
     """
@@ -52,6 +60,7 @@ class AmplitudeEncoder(tf.keras.layers.Layer):
         padding_value: float = 3.0,
         merge: str = "average",
         entangling: bool = True,
+        executor: str = "compiled",
         initializer: Any = None,
         **kwargs: Any,
     ) -> None:
@@ -74,7 +83,9 @@ class AmplitudeEncoder(tf.keras.layers.Layer):
         symbols = numbered_symbols("w", long_range_parameters(self.num_qubits, self.layers, self.connectivity))
         observables: list[cirq.PauliString] = [cirq.PauliString(cirq.Z(qubit)) for qubit in qubits]
         self._num_angles = len(symbols)
-        self._executor = TensorFlowExecutor(self.circuit, observables, (), symbols, qubits=qubits)
+        self.executor = one_of("executor", executor, ENCODER_EXECUTORS)
+        self._execute = make_executor(self.executor, self.circuit, observables, (), symbols, qubits)
+        self._observables, self._symbols = observables, symbols
 
     def build(self, input_shape: tf.TensorShape) -> None:
         dimensions, amplitudes = known_width(self, input_shape), 2**self.num_qubits
@@ -85,15 +96,32 @@ class AmplitudeEncoder(tf.keras.layers.Layer):
                 f"{dimensions} dimensions{constant} do not fit the {amplitudes} amplitudes of {self.num_qubits} qubits: "
                 f"use num_qubits={math.ceil(math.log2(needed))}" + (" or padding='zero'." if dimensions == amplitudes else ".")
             )
+        if self.executor == "compiled":
+            self._check_engine()
         self.angles = self.add_weight("angles", [self.num_encoders, self._num_angles], initializer=self.initializer)
         super().build(input_shape)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         state = self.amplitudes(inputs)
-        outputs = [self._executor(None, self.angles[encoder], state) for encoder in range(self.num_encoders)]
+        outputs = [self._execute(None, self.angles[encoder], state) for encoder in range(self.num_encoders)]
         if self.merge == "concatenate":
             return tf.concat(outputs, axis=1)
         return tf.add_n(outputs) / self.num_encoders
+
+    def _check_engine(self) -> None:
+        """TensorFlow Quantum cannot start from amplitudes, but it can make a product state, whose amplitudes are known."""
+        qubits = cirq.LineQubit.range(self.num_qubits)
+        data = numbered_symbols("x", self.num_qubits)
+
+        def execute(angles: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+            state = tf.ones([tf.shape(angles)[0], 1])
+            for half in tf.unstack(angles / 2, axis=1):
+                qubit = tf.stack([tf.cos(half), tf.sin(half)], axis=1)
+                state = tf.reshape(state[:, :, None] * qubit[:, None, :], [tf.shape(angles)[0], -1])
+            return self._execute(None, weights, state)
+
+        circuit = angle_encoding(qubits, data) + self.circuit
+        check_against_tfq(execute, circuit, self._observables, data, self._symbols)
 
     def amplitudes(self, inputs: tf.Tensor) -> tf.Tensor:
         """The normalised states [batch, 2^n] that embeddings [batch, dimensions] are loaded as."""
@@ -117,5 +145,6 @@ class AmplitudeEncoder(tf.keras.layers.Layer):
             "padding_value": self.padding_value,
             "merge": self.merge,
             "entangling": self.entangling,
+            "executor": self.executor,
             "initializer": tf.keras.initializers.serialize(self.initializer),
         }

@@ -7,7 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfq_llm.layers.arguments import flag, known_width
+from tfq_llm.checks import flag
+from tfq_llm.layers.arguments import known_width
 
 
 @tf.keras.utils.register_keras_serializable("tfq_llm")

@@ -7,11 +7,12 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfq_llm.checks import flag, one_of, whole_number
 from tfq_llm.circuits.reuploading import ReuploadingCircuit, reuploading_circuit
 from tfq_llm.errors import InputError
-from tfq_llm.layers.arguments import flag, known_width, one_of, whole_number
-
-EXECUTORS = ("tfq", "tensorflow")
+from tfq_llm.layers.arguments import known_width
+from tfq_llm.simulation.check import check_against_tfq
+from tfq_llm.simulation.executors import EXECUTORS, make_executor
 
 
 @tf.keras.utils.register_keras_serializable("tfq_llm")
@@ -25,8 +26,8 @@ class ReuploadingPQC(tf.keras.layers.Layer):
         final_layers: layers of PQC 2.
         connectivity: longest distance of the CNOTs on the ring of qubits, 1 … Q − 1.
         num_measured: Q_m, how many qubits are measured, from qubit 0 on.
-        executor: "tfq" for `tfq.layers.ControlledPQC` with adjoint gradients, "tensorflow" for plain TensorFlow operations.
-            Weights and outputs are the same.
+        executor: "compiled" for the compiled engine, "tfq" for `tfq.layers.ControlledPQC` with adjoint gradients,
+            "tensorflow" for plain TensorFlow operations. Weights and outputs are the same.
         entangling: False leaves the CNOTs out (ablation).
         shared: False gives every block PQC 1 angles of its own (ablation).
         initializer: of the weights in radians; by default uniform in ±π.
@@ -34,8 +35,11 @@ class ReuploadingPQC(tf.keras.layers.Layer):
     Input shape: [batch, Q] angles in radians. Output shape: [batch, Q_m], values in [−1, 1]. The layer's one weight `angles` has
     the order of `reuploading_circuit(...).weight_symbols`.
 
+    When it is built, the compiled engine is compared with TensorFlow Quantum on this circuit.
+
     Raises:
         InputError: an argument is out of its range, or the input does not have one angle per qubit.
+        EngineMismatchError: the compiled engine and TensorFlow Quantum disagree.
 
     Source: arXiv 2504.08732, figures 1–3.
     """
@@ -48,7 +52,7 @@ class ReuploadingPQC(tf.keras.layers.Layer):
         final_layers: int = 1,
         connectivity: int = 2,
         num_measured: int = 1,
-        executor: str = "tfq",
+        executor: str = "compiled",
         entangling: bool = True,
         shared: bool = True,
         initializer: Any = None,
@@ -73,7 +77,13 @@ class ReuploadingPQC(tf.keras.layers.Layer):
             entangling=self.entangling,
             shared=self.shared,
         )
-        self._execute = _executor(self.executor, self._ansatz, self.num_measured)
+        self._circuit = (
+            self._ansatz.circuit,
+            self._ansatz.observables(self.num_measured),
+            self._ansatz.data_symbols,
+            self._ansatz.weight_symbols,
+        )
+        self._execute = make_executor(self.executor, *self._circuit, self._ansatz.qubits)
 
     @property
     def ansatz(self) -> ReuploadingCircuit:
@@ -87,6 +97,8 @@ class ReuploadingPQC(tf.keras.layers.Layer):
                 f"the re-uploading circuit has {self.num_qubits} qubits and was given {given} angles per sample: the "
                 f"amplitude encoder in front of it must put out {self.num_qubits} values."
             )
+        if self.executor == "compiled":
+            check_against_tfq(self._execute, *self._circuit)
         self.angles = self.add_weight("angles", [len(self._ansatz.weight_symbols)], initializer=self.initializer)
         super().build(input_shape)
 
@@ -109,15 +121,3 @@ class ReuploadingPQC(tf.keras.layers.Layer):
             "shared": self.shared,
             "initializer": tf.keras.initializers.serialize(self.initializer),
         }
-
-
-def _executor(name: str, ansatz: ReuploadingCircuit, num_measured: int) -> Any:
-    # Imported when chosen: a model that runs on plain TensorFlow must load where TensorFlow Quantum is not installed.
-    arguments = (ansatz.circuit, ansatz.observables(num_measured), ansatz.data_symbols, ansatz.weight_symbols)
-    if name == "tfq":
-        from tfq_llm.simulation.quantum import TfqExecutor
-
-        return TfqExecutor(*arguments)
-    from tfq_llm.simulation.tensorflow import TensorFlowExecutor
-
-    return TensorFlowExecutor(*arguments, qubits=ansatz.qubits)

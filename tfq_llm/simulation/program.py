@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import cirq
@@ -11,12 +12,14 @@ import numpy as np
 import sympy
 
 from tfq_llm.errors import InputError
+from tfq_llm.simulation.channels import channel_operators, one_qubit_factors
+from tfq_llm.simulation.native_gates import plain_operations
 
-Source = Literal["constant", "data", "weight"]
+Source = Literal["constant", "data", "weight", "noise"]
 
 SUPPORTED = (
-    "unitary gates on one or two qubits; of these RX, RY, RZ and powers of X, Y, Z, H, CNOT, CZ, SWAP, ISWAP, XX, YY, ZZ may "
-    "hold a symbol"
+    "unitary gates on one or two qubits; of these RX, RY, RZ, powers of X, Y, Z, H, CNOT, CZ, SWAP, ISWAP, XX, YY, ZZ, PhasedX, "
+    "and IonQ's GPI, GPI2, MS and ZZ may hold symbols"
 )
 
 
@@ -24,10 +27,12 @@ SUPPORTED = (
 class Gate:
     """One gate, U = Σ_f cos(ω_f·a)·cosine[f] + sin(ω_f·a)·sine[f] with a = scale · value + shift.
 
+    A noise site draws one of several operators for every sample: operator k is cosine[k] and has the "frequency" k.
+
     Attributes:
         qubits: positions of its one or two qubits; the first is the most significant bit of the matrix index.
         source: where `value` comes from; a constant gate has the one frequency 0.
-        index: which datum or weight.
+        index: which datum, weight or noise site.
         scale, shift: the linear expression of the angle.
         frequencies: ω, [F].
         cosine, sine: complex [F, 2^k, 2^k].
@@ -45,6 +50,10 @@ class Gate:
     @property
     def is_real(self) -> bool:
         return bool(np.abs(self.cosine.imag).max() < 1e-12 and np.abs(self.sine.imag).max() < 1e-12)
+
+    def moved(self, qubits: Sequence[int]) -> Gate:
+        """The same gate on other qubits."""
+        return replace(self, qubits=tuple(qubits))
 
     def on(self, qubits: Sequence[int]) -> Gate:
         """The same gate as a matrix on `qubits`, a superset of its own, in the order given."""
@@ -72,6 +81,19 @@ class Gate:
 
 
 @dataclass(frozen=True)
+class Site:
+    """Where noise strikes: one of K operators, drawn for every sample.
+
+    Attributes:
+        operation: what the circuit calls it, with its moment.
+        probabilities: of the operators, [K]; None if they depend on the state (quantum jumps).
+    """
+
+    operation: str
+    probabilities: np.ndarray | None
+
+
+@dataclass(frozen=True)
 class Program:
     """A compiled circuit.
 
@@ -79,14 +101,16 @@ class Program:
         num_qubits: width n; amplitudes are indexed with qubit 0 as the most significant bit, as in Cirq.
         gates: in an order that the circuit allows.
         num_data, num_weights: lengths of the two input vectors.
+        sites: the noise sites, in the order of the gates.
     """
 
     num_qubits: int
     gates: tuple[Gate, ...]
     num_data: int
     num_weights: int
+    sites: tuple[Site, ...] = ()
 
-    @property
+    @cached_property
     def is_real(self) -> bool:
         """Whether every matrix is real, so that the state can stay in real arithmetic."""
         return all(gate.is_real for gate in self.gates)
@@ -97,49 +121,92 @@ def compile_circuit(
     qubits: Sequence[cirq.Qid],
     data_symbols: Sequence[sympy.Symbol],
     weight_symbols: Sequence[sympy.Symbol],
+    *,
+    noisy: bool = False,
 ) -> Program:
     """Compiles a circuit whose angles are numbers or linear expressions of one symbol.
 
     Args:
-        circuit: unitary, without measurements.
+        circuit: without measurements.
         qubits: all qubits of the register, most significant first; may hold more than the circuit uses.
         data_symbols: symbols with a value per sample, in the order in which values will be given.
         weight_symbols: symbols with one value for the whole batch, likewise.
+        noisy: whether the circuit may hold noise channels.
 
     Raises:
-        InputError: a gate is not supported or holds an unknown symbol (both named with their moment), or a qubit is not listed.
+        InputError: a gate is not supported or holds an unknown symbol (both named with their moment), a symbol is named twice,
+            or a qubit is not listed.
     """
     missing = circuit.all_qubits() - set(qubits)
     if missing:
         raise InputError(f"the circuit acts on {sorted(missing)}, which the list of qubits lacks: add them.")
     places: dict[str, tuple[Source, int]] = {str(symbol): ("data", index) for index, symbol in enumerate(data_symbols)}
     places |= {str(symbol): ("weight", index) for index, symbol in enumerate(weight_symbols)}
-    positions = {qubit: index for index, qubit in enumerate(qubits)}
-    gates = [
-        _compile_operation(operation, positions, places, moment_index)
-        for moment_index, moment in enumerate(circuit)
-        for operation in moment
-    ]
-    return Program(len(qubits), tuple(gates), len(data_symbols), len(weight_symbols))
+    if len(places) < len(data_symbols) + len(weight_symbols):
+        raise InputError("a symbol stands twice in data_symbols and weight_symbols; every symbol needs one place.")
+    compiler = _Compiler({qubit: index for index, qubit in enumerate(qubits)}, places, noisy)
+    for moment_index, moment in enumerate(circuit):
+        for operation in moment:
+            compiler.add(operation, moment_index)
+    return Program(len(qubits), tuple(compiler.gates), len(data_symbols), len(weight_symbols), tuple(compiler.sites))
 
 
-def _compile_operation(
-    operation: cirq.Operation, positions: dict[cirq.Qid, int], places: dict[str, tuple[Source, int]], moment: int
-) -> Gate:
-    qubits = tuple(positions[qubit] for qubit in operation.qubits)
-    gate = operation.gate
-    if len(qubits) > 2 or not (cirq.has_unitary(operation) or isinstance(gate, cirq.EigenGate)):
-        raise InputError(f"the gate {operation} in moment {moment} is not supported here. Supported are {SUPPORTED}.")
-    if not isinstance(gate, cirq.EigenGate) or not cirq.is_parameterized(gate):
-        matrix = cirq.unitary(operation).astype(complex)[None]
-        return Gate(qubits, "constant", 0, 0.0, 0.0, np.zeros(1), matrix, np.zeros_like(matrix))
-    symbol, scale, shift = _linear(gate.exponent, operation, moment)
-    if symbol not in places:
-        raise InputError(
-            f"the symbol '{symbol}' of {operation} in moment {moment} is neither in data_symbols nor in weight_symbols."
-        )
-    source, index = places[symbol]
-    return Gate(qubits, source, index, scale, shift, *_spectrum(gate))
+class _Compiler:
+    """Gates and noise sites so far."""
+
+    def __init__(self, positions: dict[cirq.Qid, int], places: dict[str, tuple[Source, int]], noisy: bool) -> None:
+        self._positions, self._places, self._noisy = positions, places, noisy
+        self.gates: list[Gate] = []
+        self.sites: list[Site] = []
+
+    def add(self, operation: cirq.Operation, moment: int) -> None:
+        if len(operation.qubits) > 2 or cirq.is_measurement(operation):
+            raise _unsupported(operation, moment)
+        for plain in plain_operations(operation):
+            if isinstance(plain.gate, cirq.EigenGate) and cirq.is_parameterized(plain.gate):
+                self.gates.append(self._parameterized(plain, operation, moment))
+            elif not cirq.is_parameterized(plain) and cirq.has_unitary(plain):
+                self.gates.append(constant_gate(self._where(plain), cirq.unitary(plain)))
+            elif not cirq.is_parameterized(plain) and cirq.has_kraus(plain):
+                self._add_channel(plain, moment)
+            else:
+                raise _unsupported(operation, moment)
+
+    def _parameterized(self, operation: cirq.Operation, given: cirq.Operation, moment: int) -> Gate:
+        gate = operation.gate
+        assert isinstance(gate, cirq.EigenGate)
+        symbol, scale, shift = _linear(gate.exponent, given, moment)
+        if symbol not in self._places:
+            raise InputError(
+                f"the symbol '{symbol}' of {given} in moment {moment} is neither in data_symbols nor in weight_symbols."
+            )
+        source, index = self._places[symbol]
+        return Gate(self._where(operation), source, index, scale, shift, *_spectrum(gate))
+
+    def _add_channel(self, operation: cirq.Operation, moment: int) -> None:
+        if not self._noisy:
+            raise InputError(
+                f"the circuit holds noise, {operation} in moment {moment}, which this executor cannot run: give it the circuit "
+                "without noise, or use an executor for noisy circuits."
+            )
+        probabilities, operators = channel_operators(operation)
+        where = self._where(operation)
+        for qubits, own in [(where, operators)] if probabilities is None else one_qubit_factors(where, operators):
+            numbers, none = np.arange(len(own), dtype=float), np.zeros_like(own)
+            self.gates.append(Gate(qubits, "noise", len(self.sites), 1.0, 0.0, numbers, own, none))
+        self.sites.append(Site(f"{operation} in moment {moment}", probabilities))
+
+    def _where(self, operation: cirq.Operation) -> tuple[int, ...]:
+        return tuple(self._positions[qubit] for qubit in operation.qubits)
+
+
+def constant_gate(qubits: tuple[int, ...], matrix: np.ndarray) -> Gate:
+    matrices = matrix.astype(complex)[None]
+    return Gate(qubits, "constant", 0, 0.0, 0.0, np.zeros(1), matrices, np.zeros_like(matrices))
+
+
+def _unsupported(operation: cirq.Operation, moment: int) -> InputError:
+    return InputError(f"the gate {operation} in moment {moment} is not supported here. Supported are {SUPPORTED}.")
 
 
 def _linear(exponent: sympy.Expr, operation: cirq.Operation, moment: int) -> tuple[str, float, float]:

@@ -1,0 +1,51 @@
+"""Noise channels as operators that strike at random."""
+
+from __future__ import annotations
+
+import cirq
+import numpy as np
+
+
+def channel_operators(operation: cirq.Operation) -> tuple[np.ndarray | None, np.ndarray]:
+    """A channel's probabilities [K] and operators [K, d, d].
+
+    A mixture of unitaries has fixed probabilities; the most likely operator comes first, and a phase, which no expectation value
+    depends on, is chosen so that operators such as Y are real. Phase damping is such a mixture too: of nothing and Z. Any other
+    channel is given by its Kraus operators, whose probabilities depend on the state, and None.
+    """
+    gate = operation.gate
+    if isinstance(gate, cirq.PhaseDampingChannel):
+        flip = (1 - np.sqrt(1 - gate.gamma)) / 2
+        return np.array([1 - flip, flip]), np.stack([np.eye(2), np.diag([1, -1])]).astype(complex)
+    if not cirq.has_mixture(operation):
+        return None, np.stack([np.asarray(operator, complex) for operator in cirq.kraus(operation)])
+    mixture = [(weight, operator) for weight, operator in cirq.mixture(operation) if weight > 0]
+    mixture.sort(key=lambda pair: -pair[0])
+    weights = np.array([weight for weight, _ in mixture])
+    return weights / weights.sum(), np.stack([_real_if_possible(np.asarray(operator, complex)) for _, operator in mixture])
+
+
+def one_qubit_factors(qubits: tuple[int, ...], operators: np.ndarray) -> list[tuple[tuple[int, ...], np.ndarray]]:
+    """Operators [K, d, d] as (qubits, operators) on fewer qubits: two-qubit ones are split if all of them are products, as Paulis
+    are.
+
+    Both factors of operator k belong to the same draw.
+    """
+    if len(qubits) == 1:
+        return [(qubits, operators)]
+    tensors = operators.reshape(-1, 2, 2, 2, 2).transpose(0, 1, 3, 2, 4).reshape(-1, 4, 4)
+    left, sizes, right = np.linalg.svd(tensors)
+    if (sizes[:, 1] > 1e-9).any():
+        return [(qubits, operators)]
+    first = left[:, :, 0] * np.sqrt(sizes[:, :1])
+    second = right[:, 0, :] * np.sqrt(sizes[:, :1])
+    return [
+        ((qubit,), np.stack([_real_if_possible(operator) for operator in factors.reshape(-1, 2, 2)]))
+        for qubit, factors in zip(qubits, (first, second), strict=True)
+    ]
+
+
+def _real_if_possible(operator: np.ndarray) -> np.ndarray:
+    largest = operator.flat[np.argmax(abs(operator))]
+    turned = operator * (abs(largest) / largest)
+    return turned if abs(turned.imag).max() < 1e-12 else operator

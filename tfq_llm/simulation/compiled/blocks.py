@@ -1,0 +1,240 @@
+"""A block of samples from angles to values and back to gradients: the one kernel that Python calls.
+
+The layout of a thread's `work`, in rows: state, co-state, tile of the state, tile of the co-state, matrices, their gradients,
+room for two factors. The rows between areas keep those that are used together from falling on the same cache sets.
+"""
+# mypy: disable-error-code="no-untyped-def"
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numba
+
+from tfq_llm.simulation.compiled.kernels import apply_dense, apply_pair, undo_dense, undo_pair
+from tfq_llm.simulation.compiled.matrices import build_matrices, pull_angles, pull_matrices, set_sample_waves, set_weight_waves
+from tfq_llm.simulation.compiled.readout import read_values, write_costate
+
+_GAP = 5
+_FACTOR = 16
+
+
+def work_rows(tables, gradient):
+    """Rows that `run_blocks` needs in `work`."""
+    states = 2 if gradient else 1
+    register, tile = 1 << int(tables.sizes[0]), 1 << int(tables.sizes[1])
+    return states * (register + tile + 2 * _GAP) + states * tables.num_matrix_rows + 2 * _FACTOR
+
+
+@numba.njit
+def _layout(tables, lanes, gradient):
+    """Offsets in `work`: from state to co-state, tile, from tile to its co-state, matrices, their gradients, room for factors."""
+    register, tile = (1 << tables.sizes[0]) + _GAP, (1 << tables.sizes[1]) + _GAP
+    states = 2 if gradient else 1
+    products = states * (register + tile)
+    matrix_rows = tables.factor_product[-1]
+    return (
+        register * lanes,
+        states * register * lanes,
+        tile * lanes,
+        products * lanes,
+        (products + matrix_rows) * lanes,
+        (products + states * matrix_rows) * lanes,
+    )
+
+
+@numba.njit
+def _run_chunks(
+    tables,
+    terms,
+    lanes,
+    work,
+    work_reals,
+    waves,
+    wave_pulls,
+    observable_rows,
+    data,
+    weights,
+    draws,
+    initial,
+    upstream,
+    values,
+    final,
+    data_gradient,
+    weight_gradient,
+    initial_gradient,
+    first_chunk,
+    last_chunk,
+):
+    """Runs some of the chunks that a batch is divided into; a chunk is blocks of `lanes` samples, in order.
+
+    Empty arrays say what is not wanted: `upstream` no gradients, `initial_gradient` none of these, `final` no final states.
+
+    Args:
+        work, work_reals: a thread's room, and the same memory as reals. waves, wave_pulls: rows for waves and their gradients.
+        observable_rows: room for a row per observable, at least one.
+        data: float64 [samples, num_data]. weights: float64 [num_weights]. draws: uint8 [sites, samples].
+        initial: reals [samples, 2^n · parts], complex amplitudes as pairs; empty for |0…0⟩. upstream: float64 [samples, K].
+        values: float64 [samples, K], added to. final: as `initial`.
+        data_gradient: float64 [samples, num_data]. weight_gradient: float64 [chunks, num_weights]. initial_gradient: as
+            `initial`.
+    """
+    gradient = len(upstream) > 0
+    other, tile, tile_other, products, pulls, factors = _layout(tables, lanes, gradient)
+    rows, parts, chunks = 1 << tables.sizes[0], len(work_reals) // len(work), len(weight_gradient)
+    blocks = (len(values) + lanes - 1) // lanes
+    set_weight_waves(tables, lanes, waves, weights)
+    build_matrices(tables, lanes, work, products, factors, waves, False)
+    for chunk in range(first_chunk, last_chunk):
+        for block in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
+            first = block * lanes
+            count = min(lanes, len(values) - first)
+            set_sample_waves(tables, lanes, waves, data, draws, first, count)
+            build_matrices(tables, lanes, work, products, factors, waves, True)
+            _load_states(lanes, work_reals, rows * parts, initial, first, count)
+            _forward(tables, lanes, work, tile, products)
+            read_values(terms, lanes, work, 0, rows, observable_rows, values, first, count)
+            _store_states(lanes, work_reals, 0, 1, final, first, count)
+            if gradient:
+                _load_upstream(lanes, observable_rows, upstream, first, count)
+                write_costate(terms, lanes, work, 0, other, rows, observable_rows)
+                work_reals[parts * pulls : parts * factors] = 0
+                wave_pulls[:] = 0
+                _backward(tables, lanes, work, other, tile, tile_other, products, pulls)
+                pull_matrices(tables, lanes, work, products, pulls, factors, factors + _FACTOR * lanes, waves, wave_pulls)
+                pull_angles(tables, lanes, waves, wave_pulls, data_gradient, weight_gradient[chunk], first, count)
+                # The gradient by an amplitude is twice the co-state.
+                _store_states(lanes, work_reals, parts * other, 2, initial_gradient, first, count)
+
+
+@numba.njit
+def _load_states(lanes, reals, size, initial, first, count):
+    """Amplitudes of the block's samples as rows; |0…0⟩ if there are none. Other rows, and lanes without a sample, become 0."""
+    reals[: size * lanes] = 0
+    if not len(initial):
+        for lane in range(lanes):
+            reals[lane] = 1
+        return
+    for row in range(initial.shape[1]):
+        for lane in range(count):
+            reals[row * lanes + lane] = initial[first + lane, row]
+
+
+@numba.njit
+def _store_states(lanes, reals, start, factor, states, first, count):
+    """Writes rows, times a factor, to `states` unless it is empty."""
+    if len(states):
+        for row in range(states.shape[1]):
+            for lane in range(count):
+                states[first + lane, row] = factor * reals[start + row * lanes + lane]
+
+
+@numba.njit
+def _load_upstream(lanes, rows, upstream, first, count):
+    rows[:] = 0
+    for k in range(upstream.shape[1]):
+        for lane in range(count):
+            rows[k * lanes + lane] = upstream[first + lane, k]
+
+
+@numba.njit(inline="always")
+def _origin(tables, lanes, sweep, number, fixed):
+    """Where tile `number` of a sweep starts in the register."""
+    row = 0
+    for bit in range(fixed):
+        row += (number >> bit & 1) * tables.tile_strides[sweep * fixed + bit]
+    return row * lanes
+
+
+@numba.njit
+def _forward(tables, lanes, work, tile, products):
+    bits = tables.sizes[1]
+    fixed = tables.sizes[0] - bits
+    alone = (len(tables.sweep_steps) - 1) << bits
+    for sweep in range(len(tables.sweep_steps) - 1):
+        start, end = tables.sweep_steps[sweep], tables.sweep_steps[sweep + 1]
+        for number in range(1 << fixed):
+            origin = _origin(tables, lanes, sweep, number, fixed)
+            for step in range(start, end):
+                inside_before, inside_after = fixed > 0 and step > start, fixed > 0 and step < end - 1
+                here, rows = (tile, alone) if inside_before else (origin, sweep << bits)
+                there, new_rows = (tile, alone) if inside_after else (origin, sweep << bits)
+                gate, bit, twin = tables.step_gate[step], tables.step_bit[step], tables.step_twin[step]
+                matrix = products + tables.gate_matrix[gate] * lanes
+                if tables.gate_width[gate] == 4:
+                    apply_dense(work, lanes, bits, tables.tile_rows, here, rows, there, new_rows, bit, twin, matrix)
+                else:
+                    first, second = _selected(tables, lanes, gate, step, number, matrix)
+                    apply_pair(work, lanes, bits, tables.tile_rows, here, rows, there, new_rows, bit, twin, first, second)
+
+
+@numba.njit
+def _backward(tables, lanes, work, other, tile, tile_other, products, pulls):
+    bits = tables.sizes[1]
+    fixed = tables.sizes[0] - bits
+    alone = (len(tables.sweep_steps) - 1) << bits
+    for sweep in range(len(tables.sweep_steps) - 2, -1, -1):
+        start, end = tables.sweep_steps[sweep], tables.sweep_steps[sweep + 1]
+        for number in range(1 << fixed):
+            origin = _origin(tables, lanes, sweep, number, fixed)
+            for step in range(end - 1, start - 1, -1):
+                inside_before, inside_after = fixed > 0 and step < end - 1, fixed > 0 and step > start
+                here, rows, gap = (tile, alone, tile_other) if inside_before else (origin, sweep << bits, other)
+                there, new_rows, new_gap = (tile, alone, tile_other) if inside_after else (origin, sweep << bits, other)
+                gate, bit, twin = tables.step_gate[step], tables.step_bit[step], tables.step_twin[step]
+                matrix = products + tables.gate_matrix[gate] * lanes
+                pull = pulls + tables.gate_matrix[gate] * lanes
+                if tables.gate_width[gate] == 4:
+                    undo_dense(
+                        work, lanes, bits, tables.tile_rows, here, rows, gap, there, new_rows, new_gap, bit, twin, matrix, pull
+                    )
+                else:
+                    first, second = _selected(tables, lanes, gate, step, number, matrix)
+                    pull += first - matrix
+                    undo_pair(
+                        work,
+                        lanes,
+                        bits,
+                        tables.tile_rows,
+                        here,
+                        rows,
+                        gap,
+                        there,
+                        new_rows,
+                        new_gap,
+                        bit,
+                        twin,
+                        first,
+                        second,
+                        pull,
+                    )
+
+
+@numba.njit(inline="always")
+def _selected(tables, lanes, gate, step, number, matrix):
+    """The matrices for a twin bit of 0 and of 1: the same, unless the gate selects by that bit."""
+    if tables.gate_blocks[gate] == 1:
+        return matrix, matrix
+    if tables.step_fixed[step] < 0:
+        return matrix, matrix + 4 * lanes
+    chosen = matrix + 4 * lanes * (number >> tables.step_fixed[step] & 1)
+    return chosen, chosen
+
+
+def _compiled_once(sources: str) -> Any:
+    """The kernel as numba compiles it, kept on disk for later processes.
+
+    numba notices when this file has changed, but not the files it calls into; `sources`, which stands for what they hold, becomes
+    part of the key that compiled code is kept under because the function closes over it.
+    """
+
+    def run_chunks(*arguments):
+        if len(sources) > 0:
+            _run_chunks(*arguments)
+
+    return numba.njit(nogil=True, cache=True)(run_chunks)
+
+
+run_chunks = _compiled_once("".join(sha256(path.read_bytes()).hexdigest() for path in sorted(Path(__file__).parent.glob("*.py"))))

@@ -1,0 +1,160 @@
+"""Calls the machine code: a program's tables for one dtype of amplitudes, and room for each thread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from tfq_llm.simulation.compiled.blocks import run_chunks, work_rows
+from tfq_llm.simulation.compiled.memory import check_memory, workspace
+from tfq_llm.simulation.compiled.readout import build_terms
+from tfq_llm.simulation.compiled.tables import build_tables
+from tfq_llm.simulation.compiled.threads import num_threads, run_parts
+from tfq_llm.simulation.compiled.vectors import lanes_of, real_type
+from tfq_llm.simulation.pauli import PauliTerm
+from tfq_llm.simulation.program import Program
+
+# The sums of a gradient are formed in at most this many parts, whatever the number of threads, and added in order.
+_CHUNKS = 64
+# Passes over a row of samples that a thread should have before it; waking it costs about as much.
+_WORTH_A_THREAD = 30_000
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a program is run on, checked.
+
+    Attributes:
+        data: float64 [samples, num_data].
+        weights: float64 [num_weights].
+        initial_state: [samples, 2^n] in the precision of the amplitudes, real or complex; None for |0…0⟩.
+        draws: uint8 [noise sites, samples]; [0, 0] for a program without noise.
+    """
+
+    data: np.ndarray
+    weights: np.ndarray
+    initial_state: np.ndarray | None = None
+    draws: np.ndarray = field(default_factory=lambda: np.zeros([0, 0], np.uint8))
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """Values, and the gradients of Σ upstream · values.
+
+    Attributes:
+        values: [batch, K].
+        data: [batch, num_data].
+        weights: [num_weights], summed over the batch.
+        initial_state: [batch, 2^n]; None if there was none. By a complex amplitude a + bi it is ∂/∂a + i ∂/∂b.
+    """
+
+    values: np.ndarray
+    data: np.ndarray
+    weights: np.ndarray
+    initial_state: np.ndarray | None
+
+
+class Runner:
+    """A program compiled for amplitudes of one dtype, with the terms of K observables."""
+
+    def __init__(self, program: Program, terms: Sequence[PauliTerm], dtype: type[np.generic]) -> None:
+        self._tables, self._where = build_tables(program, dtype)
+        self._terms = build_terms([_moved(term, self._where) for term in terms], dtype)
+        self._num_qubits, self._num_observables = program.num_qubits, 1 + max((term.row for term in terms), default=-1)
+        self._dtype, self._real = np.dtype(dtype), real_type(dtype)
+        self._lanes = lanes_of(dtype)
+
+    def values(self, batch: Batch) -> np.ndarray:
+        """Expectation values, float64 [samples, K]."""
+        return self._run(batch, np.zeros([0, 0]), np.zeros([0, 0], self._real)).values
+
+    def final_states(self, batch: Batch) -> np.ndarray:
+        """Amplitudes [samples, 2^n]. SWAPs, which elsewhere only rename qubits, are carried out."""
+        found = np.empty([len(batch), 2**self._num_qubits], self._dtype)
+        self._run(batch, np.zeros([0, 0]), found.view(self._real))
+        return _in_order(found, self._where)
+
+    def gradients(self, batch: Batch, upstream: np.ndarray) -> Gradients:
+        """Values and gradients, in float64 but for that by the initial state; `upstream` is float64 [samples, K]."""
+        return self._run(batch, upstream, np.zeros([0, 0], self._real))
+
+    def _run(self, batch: Batch, upstream: np.ndarray, final: np.ndarray) -> Gradients:
+        wanted = len(upstream) > 0
+        chunks = min(_CHUNKS, -(-len(batch) // self._lanes))
+        states = np.zeros([0, 0], self._real) if batch.initial_state is None else batch.initial_state.view(self._real)
+        found = Gradients(
+            np.zeros([len(batch), self._num_observables]),
+            np.zeros(batch.data.shape if wanted else [0, 0]),
+            np.zeros([chunks, len(batch.weights)]),
+            np.empty_like(states if wanted else states[:0]),
+        )
+        rows = work_rows(self._tables, wanted)
+        threads = self._threads(chunks, len(batch), rows)
+        check_memory(self._num_qubits, threads, rows * self._lanes * self._dtype.itemsize)
+
+        def part(number: int) -> None:
+            work, waves, pulls, observables = self._room(rows)
+            run_chunks(
+                self._tables,
+                self._terms,
+                self._lanes,
+                work,
+                work.view(self._real),
+                waves,
+                pulls,
+                observables,
+                batch.data,
+                batch.weights,
+                batch.draws,
+                states,
+                upstream,
+                found.values,
+                final,
+                found.data,
+                found.weights,
+                found.initial_state,
+                number * chunks // threads,
+                (number + 1) * chunks // threads,
+            )
+
+        run_parts(part, threads)
+        by_state = None if batch.initial_state is None else found.initial_state.view(batch.initial_state.dtype)  # type: ignore[union-attr]
+        return replace(found, weights=found.weights.sum(axis=0), initial_state=by_state)
+
+    def _room(self, rows: int) -> tuple[np.ndarray, ...]:
+        """A thread's `work`, waves, their gradients, and rows for observables, side by side."""
+        sizes = [
+            rows * (self._dtype.itemsize // self._real.itemsize),
+            *[self._tables.num_waves] * 2,
+            max(1, self._num_observables),
+        ]
+        room = workspace(sum(sizes) * self._lanes, self._real)
+        work, waves, pulls, observables = np.split(room, np.cumsum(sizes)[:-1] * self._lanes)
+        return work.view(self._dtype), waves, pulls, observables
+
+    def _threads(self, chunks: int, samples: int, rows: int) -> int:
+        passes = rows * max(1, len(self._tables.step_gate)) * -(-samples // self._lanes)
+        return max(1, min(num_threads(), chunks, passes // _WORTH_A_THREAD))
+
+
+def _moved(term: PauliTerm, where: Sequence[int]) -> PauliTerm:
+    """The term on the register whose qubit q has gone to where[q]."""
+    size = len(where)
+
+    def moved(mask: int) -> int:
+        return sum(1 << (size - 1 - where[qubit]) for qubit in range(size) if mask >> (size - 1 - qubit) & 1)
+
+    return replace(term, flip=moved(term.flip), sign=moved(term.sign))
+
+
+def _in_order(states: np.ndarray, where: Sequence[int]) -> np.ndarray:
+    """States [samples, 2^n] of the register whose qubit q has gone to where[q], with the qubits in their places again."""
+    if list(where) == sorted(where):
+        return states
+    split = states.reshape(len(states), *[2] * len(where))
+    return np.ascontiguousarray(split.transpose(0, *(1 + place for place in where))).reshape(states.shape)

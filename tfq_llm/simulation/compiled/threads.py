@@ -1,0 +1,70 @@
+"""Spreads kernel calls over threads of our own.
+
+numba's threading layers abort when two threads call at once, or hang after a fork. The kernels release Python's lock instead, and
+a plain thread pool runs them; a forked child makes a pool of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+
+from tfq_llm.checks import is_whole
+from tfq_llm.errors import InputError
+
+
+class _Pool:
+    def __init__(self) -> None:
+        self.forget()
+        self.count = len(os.sched_getaffinity(0))
+
+    def forget(self) -> None:
+        """Drops the pool, whose threads a forked child lacks, and its lock, which another thread may have held."""
+        self._lock = threading.Lock()
+        self._executor: ThreadPoolExecutor | None = None
+        self._size = 0
+
+    def executor(self, size: int) -> ThreadPoolExecutor:
+        with self._lock:
+            if self._executor is None or self._size < size:
+                self._executor, self._size = ThreadPoolExecutor(size, "tfq-llm"), size
+            return self._executor
+
+
+_pool = _Pool()
+os.register_at_fork(after_in_child=_pool.forget)
+
+
+def set_num_threads(count: int) -> None:
+    """Sets how many threads a simulation uses, in the whole process; by default one for every core the process may use.
+
+    Results do not depend on it, to the last bit.
+
+    Raises:
+        InputError: the number is not a whole one of at least 1.
+    """
+    if not is_whole(count) or count < 1:
+        raise InputError(f"the number of threads must be a whole number of at least 1, not {count!r}.")
+    _pool.count = int(count)
+
+
+def num_threads() -> int:
+    """How many threads a simulation uses."""
+    return _pool.count
+
+
+def run_parts(run: Callable[[int], None], parts: int) -> None:
+    """Calls run(0) … run(parts − 1), the first in this thread and the others beside it, and waits for all."""
+    if parts > 1:
+        executor = _pool.executor(parts - 1)
+        others = [executor.submit(run, part) for part in range(1, parts)]
+        try:
+            run(0)
+        finally:
+            wait(others)
+        for other in others:
+            other.result()
+    else:
+        run(0)

@@ -1,0 +1,62 @@
+"""Checks of the arrays that a simulation is given."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from tfq_llm.errors import InputError
+
+# How far a norm may be from 1: float32 embeddings that were normalised in float32 are well inside.
+_NORM_TOLERANCE = 1e-4
+
+
+def numbers(name: str, given: ArrayLike, dtype: DTypeLike) -> np.ndarray:
+    """The array in a dtype, contiguous.
+
+    Raises:
+        InputError: it does not hold numbers, or not finite ones; the first such row is named.
+    """
+    try:
+        array = np.asarray(given)
+        if np.iscomplexobj(array) and not np.issubdtype(dtype, np.complexfloating):
+            raise TypeError
+        array = np.ascontiguousarray(array, dtype)
+    except (TypeError, ValueError):
+        raise InputError(f"{name} must be an array of real numbers, not {given!r:.60}.") from None
+    if not np.isfinite(array).all():
+        place = tuple(map(int, np.argwhere(~np.isfinite(array))[0]))
+        where = f"row {place[0]}" + (f", column {place[1]}" if len(place) > 1 else "")
+        raise InputError(f"{name} must be finite; {where} is {array[place]}.")
+    return array
+
+
+def check_shape(name: str, array: np.ndarray, *shape: int | None) -> None:
+    """Raises InputError unless the array has the shape; None stands for any length."""
+    if array.ndim != len(shape) or any(wanted not in (None, length) for wanted, length in zip(shape, array.shape, strict=True)):
+        wanted = ", ".join("batch" if length is None else str(length) for length in shape)
+        raise InputError(f"{name} has the shape {array.shape}; this circuit needs ({wanted}{',' * (len(shape) == 1)}).")
+
+
+def state_norms(states: np.ndarray) -> np.ndarray:
+    """The norms [batch, 1] of states [batch, 2^n].
+
+    Raises:
+        InputError: one is 0; its row is named.
+    """
+    norms = np.linalg.norm(states, axis=1, keepdims=True)
+    if not norms.all():
+        raise InputError(f"initial_state must not be 0, as row {int(np.argmin(norms))} is.")
+    return norms
+
+
+def check_normalised(states: np.ndarray) -> None:
+    """Raises InputError if the norm of a state [batch, 2^n] is not 1; its row is named."""
+    norms = np.linalg.norm(states, axis=1)
+    far = np.abs(norms - 1) > _NORM_TOLERANCE
+    if far.any():
+        row = int(np.argmax(far))
+        raise InputError(
+            f"initial_state must be normalised; row {row} has the norm {norms[row]:.6g}: normalise it, or choose "
+            "unnormalised='normalise' or 'allow'."
+        )

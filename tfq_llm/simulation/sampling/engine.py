@@ -1,0 +1,190 @@
+"""Finite shots and gate noise: expectation values as estimates, with gradients to train through."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+
+import cirq
+import numpy as np
+import sympy
+from numpy.typing import ArrayLike
+
+from tfq_llm.checks import one_of, real_number, whole_number
+from tfq_llm.errors import InputError
+from tfq_llm.simulation.compiled.engine import check_register
+from tfq_llm.simulation.compiled.runner import Batch, Gradients, Runner
+from tfq_llm.simulation.compiled.tables import state_type
+from tfq_llm.simulation.inputs import check_shape, numbers
+from tfq_llm.simulation.pauli import Observable, pauli_terms
+from tfq_llm.simulation.program import Program, compile_circuit
+from tfq_llm.simulation.sampling.evaluators import ShotEvaluator, TrajectoryEvaluator, has_jumps
+from tfq_llm.simulation.sampling.gradients import parameter_shift, simultaneous_perturbation
+from tfq_llm.simulation.sampling.measurement import Estimate
+from tfq_llm.simulation.sampling.occurrences import Occurrences, occurrences
+from tfq_llm.simulation.sampling.randomness import generator
+
+GRADIENTS = ("adjoint", "parameter-shift", "spsa")
+
+
+class SamplingEngine:
+    """Expectation values of observables as a quantum computer gives them: from a finite number of shots, from noisy gates, or
+    both.
+
+    Args:
+        circuit: as for `CompiledEngine`; with noise channels if `trajectories` is given, or `shots`.
+        observables: K Pauli strings or sums.
+        data_symbols: symbols whose values differ by sample.
+        weight_symbols: symbols whose values the batch shares.
+        shots: S. The final state is measured exactly S times; all diagonal observables share these shots, and those that do not
+            commute with them get S more in a basis of their own. With noise, every shot takes a trajectory of its own.
+        trajectories: T. A noisy circuit becomes T circuits per sample in which noise struck here and there at random, and values
+            are means of their exact values. Needed for noise without shots; with shots it is what adjoint gradients are made of.
+        gradient: "adjoint", the exact gradient of the circuit without shots (of the same trajectories, for a noisy one);
+            "parameter-shift", from evaluations at shifted angles, two of them for every occurrence of a symbol in a gate with two
+            eigenvalues; "spsa", from two evaluations in all, with all symbols moved at random.
+        seed: decides all draws, together with the values of data and weights: fresh ones at every step of a training, the
+            same ones in the same step.
+        fixed: True for the same draws at every step.
+        spsa_step: how far "spsa" moves the symbols, in radians.
+        qubits: the register, most significant first; default: the circuit's qubits, sorted.
+        dtype: "float32" or "float64", of amplitudes and results.
+
+    Noise that is a mixture of unitaries (depolarizing, bit and phase flips, phase damping, any Pauli channel) takes all
+    gradients. Amplitude damping, reset and other channels are simulated by quantum jumps, whose probabilities depend on the
+    angles, so they take "parameter-shift" and "spsa" only.
+
+    Raises:
+        InputError: an argument is out of its range or does not go with the others; and by calls, as `CompiledEngine` does.
+    """
+
+    def __init__(
+        self,
+        circuit: cirq.AbstractCircuit,
+        observables: Sequence[Observable],
+        data_symbols: Sequence[sympy.Symbol] = (),
+        weight_symbols: Sequence[sympy.Symbol] = (),
+        *,
+        shots: int | None = None,
+        trajectories: int | None = None,
+        gradient: str = "adjoint",
+        seed: int = 0,
+        fixed: bool = False,
+        spsa_step: float = 0.1,
+        qubits: Sequence[cirq.Qid] | None = None,
+        dtype: str = "float32",
+    ) -> None:
+        self.dtype = np.dtype(one_of("dtype", dtype, ("float32", "float64")))
+        self.gradient = one_of("gradient", gradient, GRADIENTS)
+        self.shots = None if shots is None else whole_number("shots", shots, 1)
+        self.trajectories = None if trajectories is None else whole_number("trajectories", trajectories, 1)
+        self.seed, self.fixed, self.spsa_step = whole_number("seed", seed, 0), fixed, real_number("spsa_step", spsa_step)
+        if not self.spsa_step > 0:
+            raise InputError(f"spsa_step must be greater than 0, not {spsa_step!r}.")
+        register = check_register(circuit, qubits)
+        self._program = compile_circuit(circuit, register, data_symbols, weight_symbols, noisy=True)
+        self._terms = pauli_terms(observables, register)
+        self.num_qubits, self.num_observables = len(register), len(observables)
+        self._check_arguments()
+
+    def _check_arguments(self) -> None:
+        noisy = bool(self._program.sites)
+        if self.shots is None and self.trajectories is None:
+            raise InputError("give shots, trajectories, or both: without them nothing is sampled, and CompiledEngine does that.")
+        if not noisy and self.trajectories is not None:
+            raise InputError("trajectories are for circuits with noise channels, and this one has none: leave them out.")
+        if self.gradient == "adjoint" and noisy and self.trajectories is None:
+            raise InputError("the adjoint gradient of a noisy circuit is a mean over trajectories: say how many.")
+        if self.gradient == "adjoint" and has_jumps(self._program):
+            jump = next(site.operation for site in self._program.sites if site.probabilities is None)
+            raise InputError(
+                f"{jump} is not a mixture of unitary gates: it is simulated by quantum jumps, which have no adjoint gradient. "
+                "Use gradient='parameter-shift' or 'spsa'."
+            )
+
+    def estimate(self, data: ArrayLike | None = None, weights: ArrayLike | None = None) -> Estimate:
+        """Expectation values [batch, K] and their standard errors, for data [batch, num_data] and weights [num_weights]."""
+        batch = self._batch(data, weights)
+        found = self._evaluator.estimate(batch, self._rng(batch, "values"))
+        return Estimate(found.values.astype(self.dtype), found.standard_errors.astype(self.dtype))
+
+    def values(self, data: ArrayLike | None = None, weights: ArrayLike | None = None) -> np.ndarray:
+        """Expectation values [batch, K]."""
+        return self.estimate(data, weights).values
+
+    def gradients(
+        self, data: ArrayLike | None = None, weights: ArrayLike | None = None, upstream: ArrayLike | None = None
+    ) -> Gradients:
+        """Values, and the gradients of Σ upstream · values; `upstream` is [batch, K], by default all ones."""
+        batch = self._batch(data, weights)
+        factors = np.ones([len(batch), self.num_observables]) if upstream is None else numbers("upstream", upstream, np.float64)
+        check_shape("upstream", factors, len(batch), self.num_observables)
+        found = self._adjoint(batch, factors) if self.gradient == "adjoint" else self._from_evaluations(batch, factors)
+        values, by_data, by_weights = (each.astype(self.dtype) for each in (found.values, found.data, found.weights))
+        return Gradients(values, by_data, by_weights, None)
+
+    def _adjoint(self, batch: Batch, upstream: np.ndarray) -> Gradients:
+        if not self._program.sites:
+            found = self._exact.gradients(batch, upstream)
+        else:
+            found = self._trajectory_evaluator.gradients(batch, upstream, self._rng(batch, "values"))
+        if self.shots is None:
+            return found
+        return replace(found, values=self._evaluator.estimate(batch, self._rng(batch, "values")).values)
+
+    def _from_evaluations(self, batch: Batch, upstream: np.ndarray) -> Gradients:
+        rng, common = self._rng(batch, "gradient"), self._occurrence_evaluator.common_draws
+
+        def evaluate(angles: np.ndarray) -> np.ndarray:
+            own = self._rng(batch, "values") if common else rng
+            return self._occurrence_evaluator.estimate(Batch(angles, np.zeros(0)), own).values
+
+        values = self._evaluator.estimate(batch, self._rng(batch, "values")).values
+        if self.gradient == "spsa":
+            moves = self._rng(batch, "moves")
+            by_data, by_weights = simultaneous_perturbation(
+                self._occurrences, batch.data, batch.weights, upstream, evaluate, self.spsa_step, moves
+            )
+            return Gradients(values, by_data, by_weights, None)
+        angles = self._occurrences.angles(batch.data, batch.weights)
+        by_angles = parameter_shift(self._occurrences, angles, upstream, evaluate, one_shift_at_a_time=common)
+        return Gradients(values, *self._occurrences.pull(by_angles), None)
+
+    @cached_property
+    def _evaluator(self) -> ShotEvaluator | TrajectoryEvaluator:
+        return self._make_evaluator(self._program)
+
+    @cached_property
+    def _occurrences(self) -> Occurrences:
+        return occurrences(self._program)
+
+    @cached_property
+    def _occurrence_evaluator(self) -> ShotEvaluator | TrajectoryEvaluator:
+        return self._make_evaluator(self._occurrences.program)
+
+    @cached_property
+    def _trajectory_evaluator(self) -> TrajectoryEvaluator:
+        assert self.trajectories is not None
+        return TrajectoryEvaluator(self._program, self._terms, self.dtype.name, self.trajectories)
+
+    def _make_evaluator(self, program: Program) -> ShotEvaluator | TrajectoryEvaluator:
+        if self.shots is not None:
+            return ShotEvaluator(program, self._terms, self.dtype.name, self.shots)
+        assert self.trajectories is not None
+        return TrajectoryEvaluator(program, self._terms, self.dtype.name, self.trajectories)
+
+    @cached_property
+    def _exact(self) -> Runner:
+        return Runner(self._program, self._terms, state_type(self._program, self.dtype.name))
+
+    def _rng(self, batch: Batch, purpose: str) -> np.random.Generator:
+        inputs = () if self.fixed else (batch.data, batch.weights)
+        return generator(self.seed, np.frombuffer(purpose.encode(), np.uint8), *inputs)
+
+    def _batch(self, data: ArrayLike | None, weights: ArrayLike | None) -> Batch:
+        angles = np.zeros([1, 0]) if data is None else numbers("data", data, np.float64)
+        check_shape("data", angles, None, self._program.num_data)
+        shared = np.zeros(0) if weights is None else numbers("weights", weights, np.float64)
+        check_shape("weights", shared, self._program.num_weights)
+        return Batch(angles, shared)
