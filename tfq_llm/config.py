@@ -80,6 +80,27 @@ class HeadConfig(Section):
     shared: bool = Field(True, description="False gives every block PQC 1 angles of its own (ablation)")
     executor: Literal["compiled", "tfq", "tensorflow"] = Field("compiled", description="what runs the circuits")
 
+    shots: int | None = Field(None, ge=1, description="measurements of the re-uploading circuit; default: exact values")
+    trajectories: int | None = Field(None, ge=1, description="noisy circuits per sample, for noise without shots")
+    noise: str = Field("none", description="of the re-uploading circuit's gates: none, aria-1, forte-1 or depolarizing:P1,P2")
+    readout_error: float = Field(0.0, ge=0, le=1, description="probability that a measured qubit is read wrongly")
+    gradient: Literal["adjoint", "parameter-shift", "spsa"] = Field("adjoint", description="of what is sampled")
+
+    @model_validator(mode="after")
+    def _samples(self) -> HeadConfig:
+        noisy = self.noise != "none" or self.readout_error > 0
+        if self.noise != "none":
+            from tfq_llm.circuits.noise import parse_noise
+
+            parse_noise(self.noise)
+        if noisy and self.shots is None and self.trajectories is None:
+            raise ValueError("noise is simulated by trajectories or by shots: set head.trajectories or head.shots")
+        if not noisy and self.trajectories is not None:
+            raise ValueError("trajectories are for noisy circuits: set head.noise or head.readout_error, or leave them out")
+        if self.executor == "tensorflow" and (noisy or self.shots is not None):
+            raise ValueError("the executor 'tensorflow' is exact: for noise or shots set head.executor to compiled or tfq")
+        return self
+
     @model_validator(mode="after")
     def _fits_together(self) -> HeadConfig:
         if self.merge == "concatenate" and self.num_qubits is None and self.num_encoders > 1:

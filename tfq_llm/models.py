@@ -63,6 +63,12 @@ def quantum_head(input_dim: int, num_classes: int, config: HeadConfig | None = N
         config.executor,
         config.entangling,
         config.shared,
+        config.shots,
+        config.trajectories,
+        config.noise,
+        config.readout_error,
+        config.gradient,
+        seed or 0,
         initializer=_any_angle(for_pqc),
         name="reuploading_pqc",
     )(angles)

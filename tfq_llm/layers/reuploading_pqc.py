@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import cirq
 import tensorflow as tf
 
 from tfq_llm.checks import flag, one_of, whole_number
@@ -12,7 +13,7 @@ from tfq_llm.circuits.reuploading import ReuploadingCircuit, reuploading_circuit
 from tfq_llm.errors import InputError
 from tfq_llm.layers.arguments import known_width
 from tfq_llm.simulation.check import check_against_tfq
-from tfq_llm.simulation.executors import EXECUTORS, make_executor
+from tfq_llm.simulation.executors import EXECUTORS, Sampling, make_executor
 
 
 @tf.keras.utils.register_keras_serializable("tfq_llm")
@@ -30,6 +31,13 @@ class ReuploadingPQC(tf.keras.layers.Layer):
             "tensorflow" for plain TensorFlow operations. Weights and outputs are the same.
         entangling: False leaves the CNOTs out (ablation).
         shared: False gives every block PQC 1 angles of its own (ablation).
+        shots: a finite number of measurements, None for exact values.
+        trajectories: noisy circuits drawn per sample, for noise without shots, or with shots and adjoint gradients.
+        noise: "none", "aria-1", "forte-1", "depolarizing:P1,P2" (see `parse_noise`), or any `cirq.NoiseModel`.
+        readout_error: the probability with which a measured qubit is read wrongly.
+        gradient: of sampled values, "adjoint", "parameter-shift" or "spsa"; see `SamplingEngine`. The executor "tfq" knows only
+            "parameter-shift" there, and draws without a seed.
+        seed: of shots and trajectories. fixed: True for the same draws at every step.
         initializer: of the weights in radians; by default uniform in ±π.
 
     Input shape: [batch, Q] angles in radians. Output shape: [batch, Q_m], values in [−1, 1]. The layer's one weight `angles` has
@@ -55,6 +63,13 @@ class ReuploadingPQC(tf.keras.layers.Layer):
         executor: str = "compiled",
         entangling: bool = True,
         shared: bool = True,
+        shots: int | None = None,
+        trajectories: int | None = None,
+        noise: str | cirq.NoiseModel = "none",
+        readout_error: float = 0.0,
+        gradient: str = "adjoint",
+        seed: int = 0,
+        fixed: bool = False,
         initializer: Any = None,
         **kwargs: Any,
     ) -> None:
@@ -77,13 +92,14 @@ class ReuploadingPQC(tf.keras.layers.Layer):
             entangling=self.entangling,
             shared=self.shared,
         )
-        self._circuit = (
+        self.sampling = Sampling(shots, trajectories, noise, readout_error, gradient, seed, fixed)
+        self._case = (
             self._ansatz.circuit,
             self._ansatz.observables(self.num_measured),
             self._ansatz.data_symbols,
             self._ansatz.weight_symbols,
         )
-        self._execute = make_executor(self.executor, *self._circuit, self._ansatz.qubits)
+        self._execute = make_executor(self.executor, *self._case, self._ansatz.qubits, self.sampling)
 
     @property
     def ansatz(self) -> ReuploadingCircuit:
@@ -98,7 +114,8 @@ class ReuploadingPQC(tf.keras.layers.Layer):
                 f"amplitude encoder in front of it must put out {self.num_qubits} values."
             )
         if self.executor == "compiled":
-            check_against_tfq(self._execute, *self._circuit)
+            exact = self._execute if self.sampling.is_exact else make_executor("compiled", *self._case, self._ansatz.qubits)
+            check_against_tfq(exact, *self._case)
         self.angles = self.add_weight("angles", [len(self._ansatz.weight_symbols)], initializer=self.initializer)
         super().build(input_shape)
 
@@ -119,5 +136,6 @@ class ReuploadingPQC(tf.keras.layers.Layer):
             "executor": self.executor,
             "entangling": self.entangling,
             "shared": self.shared,
+            **self.sampling.get_config(),
             "initializer": tf.keras.initializers.serialize(self.initializer),
         }

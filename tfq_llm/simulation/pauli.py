@@ -44,7 +44,8 @@ def pauli_terms(observables: Sequence[Observable], qubits: Sequence[cirq.Qid]) -
 
 def _strings(observable: Observable) -> list[cirq.PauliString]:
     if isinstance(observable, (cirq.PauliString, cirq.PauliSum)):
-        return [observable] if isinstance(observable, cirq.PauliString) else list(observable)
+        strings = [observable] if isinstance(observable, cirq.PauliString) else list(observable)
+        return strings or [cirq.PauliString(coefficient=0)]
     raise InputError(f"an observable is a cirq.PauliString or a cirq.PauliSum, not {observable!r}.")
 
 

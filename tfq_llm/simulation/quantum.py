@@ -1,13 +1,18 @@
-"""Runs circuits on TensorFlow Quantum: `tfq.layers.ControlledPQC` with the adjoint differentiator."""
+"""Runs circuits on TensorFlow Quantum: `ControlledPQC`, and `NoisyControlledPQC` for noisy circuits."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import cirq
 import sympy
 import tensorflow as tf
 import tensorflow_quantum as tfq
+
+from tfq_llm.circuits.tfq_support import unsupported_by_tfq
+from tfq_llm.errors import InputError
+from tfq_llm.simulation.pauli import Observable
 
 
 class TfqExecutor:
@@ -21,6 +26,8 @@ class TfqExecutor:
         observables: Pauli strings or sums, K of them.
         data_symbols: symbols whose values differ by sample.
         weight_symbols: symbols whose values the batch shares.
+        layer: a class of `tfq.layers` that takes a circuit and observables, such as ControlledPQC.
+        options: its other arguments; for ControlledPQC, adjoint gradients unless others are given.
 
     Calling it: `executor(data, weights)` with data [batch, num_data] and weights [num_weights] returns float32 [batch, K].
     """
@@ -28,11 +35,14 @@ class TfqExecutor:
     def __init__(
         self,
         circuit: cirq.Circuit,
-        observables: Sequence[cirq.PauliString | cirq.PauliSum],
+        observables: Sequence[Observable],
         data_symbols: Sequence[sympy.Symbol],
         weight_symbols: Sequence[sympy.Symbol],
+        layer: type[tf.keras.layers.Layer] = tfq.layers.ControlledPQC,
+        **options: Any,
     ) -> None:
-        self._layer = tfq.layers.ControlledPQC(circuit, list(observables), differentiator=tfq.differentiators.Adjoint())
+        options = options or {"differentiator": tfq.differentiators.Adjoint()}
+        self._layer = layer(circuit, list(observables), **options)
         given = [str(symbol) for symbol in (*data_symbols, *weight_symbols)]
         # TensorFlow Quantum wants its values in sorted order of the names, in which x10 comes before x2.
         self._order = [given.index(str(symbol)) for symbol in self._layer.symbols]
@@ -42,3 +52,33 @@ class TfqExecutor:
         batch = tf.shape(data)[0]
         values = tf.concat([data, tf.tile(weights[None, :], [batch, 1])], axis=1)
         return self._layer([tf.tile(self._empty, [batch]), tf.gather(values, self._order, axis=1)])
+
+
+def sampled_tfq_executor(
+    circuit: cirq.Circuit,
+    observables: Sequence[Observable],
+    data_symbols: Sequence[sympy.Symbol],
+    weight_symbols: Sequence[sympy.Symbol],
+    *,
+    shots: int | None,
+    trajectories: int | None,
+    is_noisy: bool,
+) -> TfqExecutor:
+    """The reference for what is sampled: `NoisyControlledPQC`, or `ControlledPQC` with repetitions; parameter-shift gradients.
+
+    Raises:
+        InputError: TensorFlow Quantum cannot run the circuit, or would run it wrongly without saying so.
+    """
+    case = (circuit, observables, data_symbols, weight_symbols)
+    shift = tfq.differentiators.ParameterShift()
+    if not is_noisy:
+        return TfqExecutor(*case, repetitions=shots, differentiator=shift)
+    unsupported = unsupported_by_tfq(circuit)
+    if unsupported is not None:
+        raise InputError(
+            f"TensorFlow Quantum cannot run {unsupported}: it has no two-qubit channels, and takes them for one-qubit ones. Use "
+            "noise on each qubit ('depolarizing:P1,P2,per-qubit'), or executor='compiled'."
+        )
+    sampled = shots is not None
+    repetitions = shots if sampled else trajectories
+    return TfqExecutor(*case, tfq.layers.NoisyControlledPQC, repetitions=repetitions, sample_based=sampled, differentiator=shift)
