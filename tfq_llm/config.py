@@ -48,6 +48,9 @@ class SentenceEncoderConfig(Section):
         None, description="of a SavedModel that takes no strings: its preprocessor's directory or handle"
     )
     output_key: str | None = Field(None, description="of a SavedModel with several outputs: which one")
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="of the matrix products; bfloat16 tunes faster where the processor has it, and is not exact"
+    )
 
 
 class HeadConfig(Section):

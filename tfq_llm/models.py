@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from tfq_llm.adamw import FusedAdamW
 from tfq_llm.config import Config, FitConfig, HeadConfig
 from tfq_llm.errors import InputError
 from tfq_llm.layers import AmplitudeEncoder, AngleScaling, ReuploadingPQC
@@ -121,7 +122,7 @@ def compile_classifier(model: tf.keras.Model, fit: FitConfig | None = None, step
     fit = fit or FitConfig()
     rate = tf.keras.optimizers.schedules.CosineDecay(fit.learning_rate, steps) if steps else fit.learning_rate
     model.compile(
-        optimizer=tf.keras.optimizers.AdamW(rate, weight_decay=fit.weight_decay),
+        optimizer=FusedAdamW(rate, weight_decay=fit.weight_decay),
         loss=tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=[tf.keras.metrics.SparseCategoricalAccuracy("accuracy")],
     )

@@ -20,6 +20,9 @@ logger = logging.getLogger(__name__)
 
 # Part of every fingerprint: raise it when a change here or in what this module uses changes the vectors or the weights' names.
 CONVERTER_VERSION = 1
+# Part of the directory's name: raise it when such a change makes another graph that is equal but for rounding. SavedModels are
+# then built anew, while saved models and cached embeddings stay valid.
+GRAPH_VERSION = 2
 
 
 class TextEncoder(tf.Module):
@@ -28,30 +31,32 @@ class TextEncoder(tf.Module):
     Args:
         checkpoint: what a sentence-transformers directory holds.
         max_tokens: a text's further tokens are not read.
+        precision: of the matrix products, one of `transformer.PRECISIONS`.
     """
 
-    def __init__(self, checkpoint: Checkpoint, max_tokens: int) -> None:
+    def __init__(self, checkpoint: Checkpoint, max_tokens: int, precision: str = "float32") -> None:
         super().__init__()
         self._poolings, self._normalize = checkpoint.poolings, checkpoint.normalize
         self.tokenizer = Tokenizer(checkpoint.tokenizer, max_tokens)
-        self.transformer = Transformer(checkpoint.architecture, checkpoint.weights, max_tokens)
+        self.transformer = Transformer(checkpoint.architecture, checkpoint.weights, max_tokens, precision)
 
     def __call__(self, texts: tf.Tensor) -> tf.Tensor:
         ids, lengths = self.tokenizer(texts)
         return pool(self.transformer(ids, lengths), lengths, self._poolings, self._normalize)
 
 
-def converted_fingerprint(content_digest: str, max_tokens: int) -> str:
+def converted_fingerprint(content_digest: str, max_tokens: int, precision: str = "float32") -> str:
     """The fingerprint of the sentence encoder made from files with this digest, the same on every machine."""
-    return hashlib.sha256(f"{content_digest} {CONVERTER_VERSION} {max_tokens}".encode()).hexdigest()
+    settings = f"{max_tokens}" if precision == "float32" else f"{max_tokens} {precision}"
+    return hashlib.sha256(f"{content_digest} {CONVERTER_VERSION} {settings}".encode()).hexdigest()
 
 
 def converted_directory(name: str, fingerprint: str) -> Path:
     """Where in the cache the converted SavedModel is or will be."""
-    return cache_dir("encoders") / f"{name}-{fingerprint[:16]}"
+    return cache_dir("encoders") / f"{name}-{fingerprint[:16]}-{GRAPH_VERSION}"
 
 
-def convert(source: Path, target: Path, max_tokens: int) -> None:
+def convert(source: Path, target: Path, max_tokens: int, precision: str = "float32") -> None:
     """Writes the SavedModel of the sentence-transformers directory `source` to `target`, unless a good one is there.
 
     Raises:
@@ -66,7 +71,7 @@ def convert(source: Path, target: Path, max_tokens: int) -> None:
     if not 3 <= max_tokens <= checkpoint.max_tokens:
         raise InputError(f"max_tokens is {max_tokens}; this sentence encoder reads 3 to {checkpoint.max_tokens} tokens.")
     with atomic_directory(target) as temporary:
-        save_reusable(TextEncoder(checkpoint, max_tokens), temporary)
+        save_reusable(TextEncoder(checkpoint, max_tokens, precision), temporary)
 
 
 def save_reusable(encoder: TextEncoder, directory: Path) -> None:

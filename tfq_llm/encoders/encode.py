@@ -15,7 +15,7 @@ from tfq_llm.encoders.sentence_encoder import SentenceEncoder, as_string_tensor
 from tfq_llm.errors import InputError
 from tfq_llm.progress import Progress
 
-_BATCHES_PER_CHUNK = 16
+_BATCHES_PER_CHUNK = 8
 # While one batch is in a step that runs on one core, the other uses the rest.
 _BATCHES_AT_ONCE = 2
 
@@ -24,7 +24,7 @@ def encode(
     encoder: SentenceEncoder,
     texts: Sequence[str],
     *,
-    batch_size: int = 32,
+    batch_size: int = 64,
     cache: bool = True,
     description: str = "encoding texts",
 ) -> np.ndarray:
@@ -72,8 +72,8 @@ def _strings(texts: Sequence[str]) -> Sequence[str]:
 def _encoded_chunks(encoder: SentenceEncoder, texts: Sequence[str], batch_size: int) -> Iterator[dict[str, np.ndarray]]:
     """Yields vectors by text, a few batches at a time.
 
-    Texts of like length share a batch, so that little is spent on padding; the longest come first: memory is then at its peak at
-    once, and the progress bar's time left errs to the safe side.
+    Texts of like length share a batch, so that attention spends little on padding; the longest come first: memory is then at its
+    peak at once, and the progress bar's time left errs to the safe side.
     """
     if not texts:
         return

@@ -16,6 +16,7 @@ from tfq_llm.cache import cache_dir, directory_digests, is_intact, write_text
 from tfq_llm.encoders.convert import convert, converted_directory, converted_fingerprint
 from tfq_llm.encoders.sentence_transformers import content_digest, is_sentence_transformers
 from tfq_llm.encoders.sources import PUBLISHED, sentence_transformers_directory
+from tfq_llm.encoders.transformer import PRECISIONS
 from tfq_llm.errors import InputError, did_you_mean
 
 _LOAD_IT = "Load it once with tfq_llm.encoders.load, from the same files and with the same arguments, and try again."
@@ -34,6 +35,7 @@ class Located:
         max_tokens: how many tokens of a text it reads; None where only the SavedModel knows.
         preprocessor: the SavedModel whose output it takes; None if it takes strings.
         output_key: which of its outputs is the vector, as the user gave it.
+        precision: of its matrix products, one of `transformer.PRECISIONS`; SavedModels have their own and ignore it.
     """
 
     name: str
@@ -42,9 +44,16 @@ class Located:
     max_tokens: int | None = None
     preprocessor: Path | None = None
     output_key: str | None = None
+    precision: str = "float32"
 
 
-def locate(source: str, max_tokens: int = 128, preprocessor: str | None = None, output_key: str | None = None) -> Located:
+def locate(
+    source: str,
+    max_tokens: int = 128,
+    preprocessor: str | None = None,
+    output_key: str | None = None,
+    precision: str = "float32",
+) -> Located:
     """Finds a sentence encoder, builds or downloads it if need be, and notes where it is for `locate_again`.
 
     Args:
@@ -52,17 +61,25 @@ def locate(source: str, max_tokens: int = 128, preprocessor: str | None = None, 
         max_tokens: how many tokens to read, where the SavedModel is built here.
         preprocessor: for a SavedModel that does not take strings, the directory or handle of the one that prepares them.
         output_key: for a SavedModel with several outputs, the name of one.
+        precision: of the matrix products, where the SavedModel is built here.
 
     Raises:
-        InputError: there is no such sentence encoder, or it cannot be had.
+        InputError: there is no such sentence encoder or precision, or it cannot be had.
     """
+    if precision not in PRECISIONS:
+        raise InputError(
+            f"there is no precision '{precision}'; known: {', '.join(PRECISIONS)}.{did_you_mean(precision, PRECISIONS)}"
+        )
     directory = Path(source).expanduser()
     if source in PUBLISHED or (directory.is_dir() and is_sentence_transformers(directory)):
         if preprocessor or output_key:
             raise InputError(
                 f"the sentence encoder '{source}' takes strings and has one output: it needs no preprocessor or key."
             )
-        located = _published(source, max_tokens) if source in PUBLISHED else _converted(directory, max_tokens)
+        make = _published if source in PUBLISHED else _converted
+        located = make(source, max_tokens, precision)
+    elif precision != "float32":
+        raise InputError(f"'{source}' is a SavedModel, whose precision is its own: leave out precision '{precision}'.")
     else:
         located = _saved_model(source, preprocessor, output_key)
     if source not in PUBLISHED:
@@ -70,7 +87,9 @@ def locate(source: str, max_tokens: int = 128, preprocessor: str | None = None, 
     return located
 
 
-def locate_again(name: str, fingerprint: str, max_tokens: int | None, output_key: str | None) -> Located:
+def locate_again(
+    name: str, fingerprint: str, max_tokens: int | None, output_key: str | None, precision: str = "float32"
+) -> Located:
     """Finds the sentence encoder that a saved model names.
 
     Raises:
@@ -87,8 +106,8 @@ def locate_again(name: str, fingerprint: str, max_tokens: int | None, output_key
         )
     cached = converted_directory(name, fingerprint)
     if is_intact(cached):  # enough even when the files it was made from are gone
-        return Located(name, cached, fingerprint, max_tokens)
-    located = locate(known["source"], max_tokens or 128, known["preprocessor"], output_key)
+        return Located(name, cached, fingerprint, max_tokens, precision=precision)
+    located = locate(known["source"], max_tokens or 128, known["preprocessor"], output_key, precision)
     if located.fingerprint != fingerprint:
         raise InputError(
             f"this model was made with the sentence encoder '{name}' of fingerprint {fingerprint[:16]}…, but "
@@ -98,25 +117,27 @@ def locate_again(name: str, fingerprint: str, max_tokens: int | None, output_key
     return replace(located, name=name)
 
 
-def published_directory(name: str, max_tokens: int) -> Path:
+def published_directory(name: str, max_tokens: int, precision: str = "float32") -> Path:
     """Where the SavedModel of a known name is or will be."""
-    return converted_directory(name, converted_fingerprint(PUBLISHED[name].digest, max_tokens))
+    return converted_directory(name, converted_fingerprint(PUBLISHED[name].digest, max_tokens, precision))
 
 
-def _published(name: str, max_tokens: int) -> Located:
-    target = published_directory(name, max_tokens)
+def _published(name: str, max_tokens: int, precision: str) -> Located:
+    fingerprint = converted_fingerprint(PUBLISHED[name].digest, max_tokens, precision)
+    target = published_directory(name, max_tokens, precision)
     if not is_intact(target):
         with sentence_transformers_directory(PUBLISHED[name]) as source:
-            convert(source, target, max_tokens)
-    return Located(name, target, converted_fingerprint(PUBLISHED[name].digest, max_tokens), max_tokens)
+            convert(source, target, max_tokens, precision)
+    return Located(name, target, fingerprint, max_tokens, precision=precision)
 
 
-def _converted(source: Path, max_tokens: int) -> Located:
-    name = source.resolve().name
-    fingerprint = converted_fingerprint(content_digest(source), max_tokens)
+def _converted(source: str, max_tokens: int, precision: str) -> Located:
+    directory = Path(source).expanduser()
+    name = directory.resolve().name
+    fingerprint = converted_fingerprint(content_digest(directory), max_tokens, precision)
     target = converted_directory(name, fingerprint)
-    convert(source, target, max_tokens)
-    return Located(name, target, fingerprint, max_tokens)
+    convert(directory, target, max_tokens, precision)
+    return Located(name, target, fingerprint, max_tokens, precision=precision)
 
 
 def _saved_model(source: str, preprocessor: str | None, output_key: str | None) -> Located:

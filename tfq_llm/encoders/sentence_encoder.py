@@ -39,12 +39,13 @@ class SentenceEncoder(tf.keras.layers.Layer):
         fingerprint: hash of the original files and settings, the same on every machine.
         dim: length of the vectors.
         max_tokens: how many tokens of a text are read; None if only the SavedModel knows.
+        precision: of the matrix products, "float32" or "bfloat16"; "float32" also where only the SavedModel knows.
     """
 
     def __init__(self, located: Located, trainable: bool = False, **kwargs: Any) -> None:
         super().__init__(trainable=trainable, **kwargs)
         self.encoder_name, self.fingerprint, self.max_tokens = located.name, located.fingerprint, located.max_tokens
-        self._located = located
+        self.precision, self._located = located.precision, located
         self.preprocessor_layer = open_preprocessor(located.preprocessor) if located.preprocessor else None
         self.hub_layer, self.dim = open_encoder(
             located.directory, self._prepare(tf.constant(["probe"])), located.output_key, trainable
@@ -145,6 +146,7 @@ class SentenceEncoder(tf.keras.layers.Layer):
             "fingerprint": self.fingerprint,
             "max_tokens": self.max_tokens,
             "output_key": self._located.output_key,
+            "precision": self.precision,
         }
 
     @classmethod
@@ -154,8 +156,8 @@ class SentenceEncoder(tf.keras.layers.Layer):
         Raises:
             InputError: it is not known on this machine, or its files have changed.
         """
-        config = dict(config)
-        found = [config.pop(key) for key in ("encoder", "fingerprint", "max_tokens", "output_key")]
+        config = {"precision": "float32", **config}  # models that earlier versions saved have no such setting
+        found = [config.pop(key) for key in ("encoder", "fingerprint", "max_tokens", "output_key", "precision")]
         return cls(locate_again(*found), **config)
 
     def _prepare(self, texts: tf.Tensor) -> Any:

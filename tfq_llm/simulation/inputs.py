@@ -11,8 +11,14 @@ from tfq_llm.errors import InputError
 _NORM_TOLERANCE = 1e-4
 
 
-def numbers(name: str, given: ArrayLike, dtype: DTypeLike) -> np.ndarray:
-    """The array in a dtype, contiguous.
+def numbers(name: str, given: ArrayLike, dtype: DTypeLike, *, finite: bool = True) -> np.ndarray:
+    """The array in a dtype, in the one layout that the kernels are compiled for: contiguous and writable.
+
+    Args:
+        name: what to call it in messages.
+        given: what the user gave.
+        dtype: the one wanted.
+        finite: whether NaN and infinity are refused.
 
     Raises:
         InputError: it does not hold numbers, or not finite ones; the first such row is named.
@@ -21,10 +27,10 @@ def numbers(name: str, given: ArrayLike, dtype: DTypeLike) -> np.ndarray:
         array = np.asarray(given)
         if np.iscomplexobj(array) and not np.issubdtype(dtype, np.complexfloating):
             raise TypeError
-        array = np.ascontiguousarray(array, dtype)
+        array = np.require(array, dtype, ["C", "A", "W"])
     except (TypeError, ValueError):
         raise InputError(f"{name} must be an array of real numbers, not {given!r:.60}.") from None
-    if not np.isfinite(array).all():
+    if finite and not np.isfinite(array).all():
         place = tuple(map(int, np.argwhere(~np.isfinite(array))[0]))
         where = f"row {place[0]}" + (f", column {place[1]}" if len(place) > 1 else "")
         raise InputError(f"{name} must be finite; {where} is {array[place]}.")
@@ -36,6 +42,18 @@ def check_shape(name: str, array: np.ndarray, *shape: int | None) -> None:
     if array.ndim != len(shape) or any(wanted not in (None, length) for wanted, length in zip(shape, array.shape, strict=True)):
         wanted = ", ".join("batch" if length is None else str(length) for length in shape)
         raise InputError(f"{name} has the shape {array.shape}; this circuit needs ({wanted}{',' * (len(shape) == 1)}).")
+
+
+def upstream_factors(given: ArrayLike | None, rows: int, num_observables: int) -> np.ndarray:
+    """What gradients are multiplied with, float64 [rows, K]; ones if nothing is given.
+
+    NaN goes through: a loss that is not finite shows in the gradient, as it does for any other operation.
+    """
+    if given is None:
+        return np.ones([rows, num_observables])
+    array = numbers("upstream", given, np.float64, finite=False)
+    check_shape("upstream", array, rows, num_observables)
+    return array
 
 
 def state_norms(states: np.ndarray) -> np.ndarray:

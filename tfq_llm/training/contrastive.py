@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from tfq_llm.adamw import FusedAdamW
 from tfq_llm.config import FitConfig
 from tfq_llm.training.fit import resumable_fit
 from tfq_llm.training.state import TrainingState
@@ -62,7 +63,7 @@ def tune_sentence_encoder(
     model = tf.keras.Model(texts, encoder(texts), name="contrastive")
     steps = config.epochs * math.ceil(len(train[1]) / config.batch_size)
     rate = tf.keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
-    model.compile(optimizer=tf.keras.optimizers.AdamW(rate, weight_decay=config.weight_decay), loss=contrastive_loss)
+    model.compile(optimizer=FusedAdamW(rate, weight_decay=config.weight_decay), loss=contrastive_loss)
     try:
         return resumable_fit(model, train, validation, config, name=name, seed=seed, state_file=state_file, log_dir=log_dir)
     finally:

@@ -113,6 +113,7 @@ def encoder_from_config(config: SentenceEncoderConfig, trainable: bool = False) 
         config.max_tokens,
         preprocessor=config.preprocessor,
         output_key=config.output_key,
+        precision=config.precision,
         name="sentence_encoder",
     )
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numba
+import numpy as np
 
 from tfq_llm.simulation.compiled.kernels import apply_dense, apply_pair, undo_dense, undo_pair
 from tfq_llm.simulation.compiled.matrices import build_matrices, pull_angles, pull_matrices, set_sample_waves, set_weight_waves
@@ -223,18 +224,25 @@ def _selected(tables, lanes, gate, step, number, matrix):
     return chosen, chosen
 
 
-def _compiled_once(sources: str) -> Any:
-    """The kernel as numba compiles it, kept on disk for later processes.
+def _kept_on_disk(sources: str, dtype: np.dtype) -> Any:
+    """The kernel as numba compiles it for one dtype of amplitudes, kept on disk for later processes.
 
     numba notices when this file has changed, but not the files it calls into; `sources`, which stands for what they hold, becomes
-    part of the key that compiled code is kept under because the function closes over it.
+    part of the key that compiled code is kept under because the function closes over it. The name decides the files; with the
+    dtype in it, processes that compile for different ones at the same time do not write to the same.
     """
 
     def run_chunks(*arguments):
         if len(sources) > 0:
             _run_chunks(*arguments)
 
+    run_chunks.__qualname__ = run_chunks.__name__ = f"run_chunks_{dtype}"
     return numba.njit(nogil=True, cache=True)(run_chunks)
 
 
-run_chunks = _compiled_once("".join(sha256(path.read_bytes()).hexdigest() for path in sorted(Path(__file__).parent.glob("*.py"))))
+_SOURCES = "".join(sha256(path.read_bytes()).hexdigest() for path in sorted(Path(__file__).parent.glob("*.py")))
+
+RUN_CHUNKS = {
+    np.dtype(name): _kept_on_disk(_SOURCES, np.dtype(name)) for name in ("float32", "float64", "complex64", "complex128")
+}
+"""`_run_chunks` by dtype of the amplitudes."""

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from tfq_llm.checks import one_of
 from tfq_llm.errors import InputError
 from tfq_llm.simulation.compiled.runner import Batch, Gradients, Runner
-from tfq_llm.simulation.inputs import check_normalised, check_shape, numbers, state_norms
+from tfq_llm.simulation.inputs import check_normalised, check_shape, numbers, state_norms, upstream_factors
 from tfq_llm.simulation.pauli import Observable, pauli_terms
 from tfq_llm.simulation.program import compile_circuit
 
@@ -88,8 +88,7 @@ class CompiledEngine:
     ) -> Gradients:
         """Values, and the gradients of Σ upstream · values by all inputs; `upstream` is [batch, K], by default all ones."""
         batch, norms = self._batch(data, weights, initial_state)
-        factors = np.ones([len(batch), self.num_observables]) if upstream is None else numbers("upstream", upstream, np.float64)
-        check_shape("upstream", factors, len(batch), self.num_observables)
+        factors = upstream_factors(upstream, len(batch), self.num_observables)
         found = self._runner(batch).gradients(batch, factors)
         by_state = self._by_given_state(found.initial_state, batch.initial_state, norms, _is_complex(initial_state))
         values, by_data, by_weights = (each.astype(self.dtype) for each in (found.values, found.data, found.weights))

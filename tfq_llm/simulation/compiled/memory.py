@@ -28,17 +28,18 @@ def workspace(count: int, dtype: Any) -> np.ndarray:
     return kept[:size].view(dtype)
 
 
-def check_memory(num_qubits: int, threads: int, size: int) -> None:
+def check_memory(num_qubits: int, threads: int, size: int, results: int) -> None:
     """Refuses work that does not fit into memory.
 
     Args:
         num_qubits: what to name in the message.
         threads: how many threads will each take `size` bytes.
+        results: bytes of what is computed.
 
     Raises:
         InputError: less than that is available; says how much is needed.
     """
-    needed = threads * size
+    needed = threads * size + results
     if needed > _CHECK and needed > (available := psutil.virtual_memory().available):
         raise InputError(
             f"a simulation of {num_qubits} qubits on {threads} threads needs {needed / 2**30:.1f} GiB of memory and "

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from tfq_llm.simulation.compiled.blocks import run_chunks, work_rows
+from tfq_llm.simulation.compiled.blocks import RUN_CHUNKS, work_rows
+from tfq_llm.simulation.compiled.first_call import announced
 from tfq_llm.simulation.compiled.memory import check_memory, workspace
 from tfq_llm.simulation.compiled.readout import build_terms
 from tfq_llm.simulation.compiled.tables import build_tables
@@ -71,35 +72,39 @@ class Runner:
 
     def values(self, batch: Batch) -> np.ndarray:
         """Expectation values, float64 [samples, K]."""
-        return self._run(batch, np.zeros([0, 0]), np.zeros([0, 0], self._real)).values
+        return self._run(batch).values
 
     def final_states(self, batch: Batch) -> np.ndarray:
         """Amplitudes [samples, 2^n]. SWAPs, which elsewhere only rename qubits, are carried out."""
+        size = 2**self._num_qubits * self._dtype.itemsize
+        check_memory(self._num_qubits, 0, 0, len(batch) * size)
         found = np.empty([len(batch), 2**self._num_qubits], self._dtype)
-        self._run(batch, np.zeros([0, 0]), found.view(self._real))
+        self._run(batch, final=found.view(self._real))
         return _in_order(found, self._where)
 
     def gradients(self, batch: Batch, upstream: np.ndarray) -> Gradients:
         """Values and gradients, in float64 but for that by the initial state; `upstream` is float64 [samples, K]."""
-        return self._run(batch, upstream, np.zeros([0, 0], self._real))
+        return self._run(batch, upstream)
 
-    def _run(self, batch: Batch, upstream: np.ndarray, final: np.ndarray) -> Gradients:
-        wanted = len(upstream) > 0
+    def _run(self, batch: Batch, upstream: np.ndarray | None = None, final: np.ndarray | None = None) -> Gradients:
+        nothing = np.zeros([0, 0], self._real)
+        states = nothing if batch.initial_state is None else batch.initial_state.view(self._real)
+        rows = work_rows(self._tables, upstream is not None)
         chunks = min(_CHUNKS, -(-len(batch) // self._lanes))
-        states = np.zeros([0, 0], self._real) if batch.initial_state is None else batch.initial_state.view(self._real)
-        found = Gradients(
-            np.zeros([len(batch), self._num_observables]),
-            np.zeros(batch.data.shape if wanted else [0, 0]),
-            np.zeros([chunks, len(batch.weights)]),
-            np.empty_like(states if wanted else states[:0]),
-        )
-        rows = work_rows(self._tables, wanted)
         threads = self._threads(chunks, len(batch), rows)
-        check_memory(self._num_qubits, threads, rows * self._lanes * self._dtype.itemsize)
+        check_memory(
+            self._num_qubits,
+            threads,
+            rows * self._lanes * self._dtype.itemsize,
+            states.nbytes if upstream is not None else 0,
+        )
+        values, by_data = np.zeros([len(batch), self._num_observables]), np.zeros(batch.data.shape)
+        by_weights, by_states = np.zeros([chunks, len(batch.weights)]), np.empty_like(nothing if upstream is None else states)
+        kernel = RUN_CHUNKS[self._dtype]
 
         def part(number: int) -> None:
             work, waves, pulls, observables = self._room(rows)
-            run_chunks(
+            kernel(
                 self._tables,
                 self._terms,
                 self._lanes,
@@ -112,19 +117,20 @@ class Runner:
                 batch.weights,
                 batch.draws,
                 states,
-                upstream,
-                found.values,
-                final,
-                found.data,
-                found.weights,
-                found.initial_state,
+                np.zeros([0, 0]) if upstream is None else upstream,
+                values,
+                nothing if final is None else final,
+                by_data,
+                by_weights,
+                by_states,
                 number * chunks // threads,
                 (number + 1) * chunks // threads,
             )
 
-        run_parts(part, threads)
-        by_state = None if batch.initial_state is None else found.initial_state.view(batch.initial_state.dtype)  # type: ignore[union-attr]
-        return replace(found, weights=found.weights.sum(axis=0), initial_state=by_state)
+        with announced(kernel, self._dtype.name):
+            run_parts(part, threads)
+        by_initial = None if batch.initial_state is None else by_states.view(batch.initial_state.dtype)
+        return Gradients(values, by_data, by_weights.sum(axis=0), by_initial)
 
     def _room(self, rows: int) -> tuple[np.ndarray, ...]:
         """A thread's `work`, waves, their gradients, and rows for observables, side by side."""

@@ -11,6 +11,8 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 
+from numba.core.compiler_lock import global_compiler_lock
+
 from tfq_llm.checks import is_whole
 from tfq_llm.errors import InputError
 
@@ -35,6 +37,12 @@ class _Pool:
 
 _pool = _Pool()
 os.register_at_fork(after_in_child=_pool.forget)
+# A child that is forked while another thread compiles would wait for ever for that thread to be done.
+os.register_at_fork(
+    before=global_compiler_lock.acquire,
+    after_in_parent=global_compiler_lock.release,
+    after_in_child=global_compiler_lock.release,
+)
 
 
 def set_num_threads(count: int) -> None:

@@ -16,7 +16,7 @@ from tfq_llm.errors import InputError
 from tfq_llm.simulation.compiled.engine import check_register
 from tfq_llm.simulation.compiled.runner import Batch, Gradients, Runner
 from tfq_llm.simulation.compiled.tables import state_type
-from tfq_llm.simulation.inputs import check_shape, numbers
+from tfq_llm.simulation.inputs import check_shape, numbers, upstream_factors
 from tfq_llm.simulation.pauli import Observable, pauli_terms
 from tfq_llm.simulation.program import Program, compile_circuit
 from tfq_llm.simulation.sampling.evaluators import ShotEvaluator, TrajectoryEvaluator, has_jumps
@@ -102,6 +102,8 @@ class SamplingEngine:
                 f"{jump} is not a mixture of unitary gates: it is simulated by quantum jumps, which have no adjoint gradient. "
                 "Use gradient='parameter-shift' or 'spsa'."
             )
+        if self.gradient == "parameter-shift":
+            _ = self._occurrences.shifted  # which refuses a gate without a shift rule
 
     def estimate(self, data: ArrayLike | None = None, weights: ArrayLike | None = None) -> Estimate:
         """Expectation values [batch, K] and their standard errors, for data [batch, num_data] and weights [num_weights]."""
@@ -118,8 +120,7 @@ class SamplingEngine:
     ) -> Gradients:
         """Values, and the gradients of Σ upstream · values; `upstream` is [batch, K], by default all ones."""
         batch = self._batch(data, weights)
-        factors = np.ones([len(batch), self.num_observables]) if upstream is None else numbers("upstream", upstream, np.float64)
-        check_shape("upstream", factors, len(batch), self.num_observables)
+        factors = upstream_factors(upstream, len(batch), self.num_observables)
         found = self._adjoint(batch, factors) if self.gradient == "adjoint" else self._from_evaluations(batch, factors)
         values, by_data, by_weights = (each.astype(self.dtype) for each in (found.values, found.data, found.weights))
         return Gradients(values, by_data, by_weights, None)

@@ -51,17 +51,16 @@ def simultaneous_perturbation(
 ) -> tuple[np.ndarray, np.ndarray]:
     """SPSA: gradients by data and weights from two evaluations of every sample, all inputs moved at once by ± `step` (radians).
 
-    Unbiased up to terms in step²; its variance grows with the number of inputs.
+    Unbiased up to terms in step²; its variance grows with the number of inputs. `evaluate` is called once for either side.
 
     Source: Spall, Multivariate stochastic approximation using a simultaneous perturbation gradient approximation, IEEE
     Transactions on Automatic Control 37, 332 (1992).
     """
     signs = rng.choice([-1.0, 1.0], [len(data), data.shape[1] + len(weights)])
     moves = step * signs
-    rows = [
-        occurrences.angles(data + sign * moves[:, : data.shape[1]], weights + sign * moves[:, data.shape[1] :])
+    ahead, behind = (
+        evaluate(occurrences.angles(data + sign * moves[:, : data.shape[1]], weights + sign * moves[:, data.shape[1] :]))
         for sign in (1, -1)
-    ]
-    ahead, behind = np.split(evaluate(np.concatenate(rows)), 2)
+    )
     slopes = np.sum((ahead - behind) * upstream, axis=1, keepdims=True) / (2 * step) * signs
     return slopes[:, : data.shape[1]], slopes[:, data.shape[1] :].sum(axis=0)

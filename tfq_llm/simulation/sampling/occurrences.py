@@ -25,22 +25,29 @@ class Occurrences:
 
     Attributes:
         program: the program in which gate p takes its angle from datum p, whatever it took it from before.
-        scales, shifts, columns: its angle was scale · input[column] + shift, the inputs being the data and then the weights.
-        rules: the shift rule of each.
+        gates: the parametrized gates as they were: the angle of each is scale · value + shift.
+        num_data, num_weights: of the program that was taken apart.
     """
 
     program: Program
-    scales: np.ndarray
-    shifts: np.ndarray
-    columns: np.ndarray
-    rules: tuple[ShiftRule, ...]
+    gates: tuple[Gate, ...]
     num_data: int
     num_weights: int
+
+    @cached_property
+    def scales(self) -> np.ndarray:
+        return np.array([gate.scale for gate in self.gates])
+
+    @cached_property
+    def columns(self) -> np.ndarray:
+        """Where the value of each stands among the inputs, which are the data and then the weights."""
+        offsets = {"data": 0, "weight": self.num_data}
+        return np.array([gate.index + offsets[gate.source] for gate in self.gates], dtype=int)
 
     def angles(self, data: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """The angles [rows, P] of data [rows, num_data] and weights, [num_weights] or [rows, num_weights]."""
         shared = np.broadcast_to(weights, [len(data), self.num_weights])
-        return np.concatenate([data, shared], axis=1)[:, self.columns] * self.scales + self.shifts
+        return np.concatenate([data, shared], axis=1)[:, self.columns] * self.scales + [gate.shift for gate in self.gates]
 
     def pull(self, by_angles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Gradients by data [rows, num_data] and weights [num_weights], from those by the angles [rows, P]."""
@@ -50,18 +57,19 @@ class Occurrences:
 
     @cached_property
     def shifted(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """All evaluations of a gradient: which angle, by how much it is shifted, and the value's factor; each [evaluations]."""
-        which = np.repeat(np.arange(len(self.rules)), [len(rule.shifts) for rule in self.rules])
-        amounts = np.concatenate([*(rule.shifts for rule in self.rules), np.zeros(0)])
-        return which, amounts, np.concatenate([*(rule.coefficients for rule in self.rules), np.zeros(0)])
+        """All evaluations of a gradient: which angle, by how much it is shifted, and the value's factor; each [evaluations].
+
+        Raises:
+            InputError: a gate has no shift rule.
+        """
+        rules = [shift_rule(gate) for gate in self.gates]
+        which = np.repeat(np.arange(len(rules)), [len(rule.shifts) for rule in rules])
+        amounts = np.concatenate([*(rule.shifts for rule in rules), np.zeros(0)])
+        return which, amounts, np.concatenate([*(rule.coefficients for rule in rules), np.zeros(0)])
 
 
 def occurrences(program: Program) -> Occurrences:
-    """Takes a program apart.
-
-    Raises:
-        InputError: a gate has no shift rule.
-    """
+    """Takes a program apart."""
     gates: list[Gate] = []
     taken: list[Gate] = []
     for gate in program.gates:
@@ -70,16 +78,8 @@ def occurrences(program: Program) -> Occurrences:
             taken.append(gate)
         else:
             gates.append(gate)
-    offsets = {"data": 0, "weight": program.num_data}
-    return Occurrences(
-        replace(program, gates=tuple(gates), num_data=len(taken), num_weights=0),
-        np.array([gate.scale for gate in taken]),
-        np.array([gate.shift for gate in taken]),
-        np.array([gate.index + offsets[gate.source] for gate in taken], dtype=int),
-        tuple(shift_rule(gate) for gate in taken),
-        program.num_data,
-        program.num_weights,
-    )
+    taken_apart = replace(program, gates=tuple(gates), num_data=len(taken), num_weights=0)
+    return Occurrences(taken_apart, tuple(taken), program.num_data, program.num_weights)
 
 
 def shift_rule(gate: Gate) -> ShiftRule:

@@ -1,0 +1,167 @@
+"""Threads and processes: the same bits on any number of threads, and right results wherever a call comes from."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from tests.simulation.compiled.examples import gradients_on, inputs_of, reuploading_engine, same_bits
+from tfq_llm import InputError
+from tfq_llm.simulation.compiled.threads import num_threads, set_num_threads
+
+# A process that hangs is ended, instead of the tests hanging with it.
+PREAMBLE = """
+import os, signal, threading
+signal.alarm(100)
+from tests.simulation.compiled.examples import *
+
+def in_a_child(check):
+    child = os.fork()
+    if not child:
+        signal.alarm(30)
+        code = 1
+        try:
+            code = 0 if check() else 2
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+"""
+
+
+@pytest.fixture(autouse=True)
+def _keep_number_of_threads():
+    before = num_threads()
+    yield
+    set_num_threads(before)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("num_qubits", "batch"), [(3, 5), (8, 17), (9, 700), (12, 40)])
+def test_results_do_not_depend_on_the_number_of_threads(num_qubits, batch, dtype):
+    one, *others = (gradients_on(threads, num_qubits, batch, dtype=dtype) for threads in (1, 2, 3, 7, 7))
+    assert all(same_bits(one, other) for other in others)
+
+
+@pytest.mark.parametrize("kind", ["real", "complex"])
+def test_gradients_by_states_do_not_depend_on_the_number_of_threads(kind):
+    engine = reuploading_engine(8)
+    rng = np.random.default_rng(0)
+    states = rng.normal(size=[90, 256]) + (1j * rng.normal(size=[90, 256]) if kind == "complex" else 0)
+    states /= np.linalg.norm(states, axis=1, keepdims=True)
+    found = []
+    for threads in (1, 2, 3, 7, 7):
+        set_num_threads(threads)
+        found.append(engine.gradients(*inputs_of(engine, 90), initial_state=states))
+    assert all(same_bits(found[0], each) for each in found)
+    assert all(np.array_equal(found[0].initial_state, each.initial_state) for each in found)
+
+
+def test_eight_python_threads_may_call_at_once():
+    set_num_threads(3)
+    engine = reuploading_engine(8)
+    alone = [engine.gradients(*inputs_of(engine, 60, seed)) for seed in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(3):
+            together = pool.map(lambda seed: engine.gradients(*inputs_of(engine, 60, seed)), range(8))
+            assert all(map(same_bits, alone, together))
+
+
+def test_the_number_of_threads_may_change_while_others_compute():
+    engine = reuploading_engine(8)
+    alone = [engine.gradients(*inputs_of(engine, 60, seed)) for seed in range(16)]
+
+    def call(seed):
+        set_num_threads(1 + seed % 7)
+        return engine.gradients(*inputs_of(engine, 60, seed))
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(map(same_bits, alone, pool.map(call, range(16))))
+
+
+@pytest.mark.parametrize("count", [0, -1, 1.5, True, "2", None])
+def test_the_number_of_threads_is_a_whole_one(count):
+    with pytest.raises(InputError, match="number of threads must be a whole number of at least 1"):
+        set_num_threads(count)
+
+
+@pytest.mark.slow
+def test_a_spawned_process_may_call(fresh_process):
+    fresh_process(
+        PREAMBLE
+        + """
+import multiprocessing
+expected = weights_in_a_worker(2)
+with multiprocessing.get_context("spawn").Pool(1) as pool:
+    assert pool.map(weights_in_a_worker, [1, 3]) == [expected] * 2
+"""
+    )
+
+
+@pytest.mark.slow
+def test_a_forked_child_may_call_after_its_parent_used_threads(fresh_process):
+    fresh_process(
+        PREAMBLE
+        + """
+expected = gradients_on(3)
+assert threading.active_count() > 1
+assert in_a_child(lambda: same_bits(gradients_on(3), expected)) == 0
+assert in_a_child(lambda: in_a_child(lambda: same_bits(gradients_on(2), expected)) == 0) == 0
+assert same_bits(gradients_on(3), expected)
+"""
+    )
+
+
+@pytest.mark.slow
+def test_a_process_may_fork_while_its_threads_compute(fresh_process):
+    fresh_process(
+        PREAMBLE
+        + """
+expected, wide = gradients_on(3), gradients_on(3, dtype="float64")
+stop, wrong = threading.Event(), []
+
+def compute():
+    while not stop.is_set():
+        if not same_bits(gradients_on(3), expected):
+            wrong.append(1)
+
+threads = [threading.Thread(target=compute) for _ in range(3)]
+for thread in threads:
+    thread.start()
+def right():
+    return same_bits(gradients_on(2), expected) and same_bits(gradients_on(2, dtype="float64"), wide)
+
+codes = [in_a_child(right) for _ in range(6)]
+stop.set()
+for thread in threads:
+    thread.join()
+assert codes == [0] * 6, codes
+assert not wrong
+"""
+    )
+
+
+@pytest.mark.slow
+def test_a_process_may_fork_while_one_of_its_threads_compiles(fresh_process):
+    """numba compiles, and loads compiled code, under one lock, which a child would inherit locked."""
+    fresh_process(
+        PREAMBLE
+        + """
+import time
+from numba.core.compiler_lock import global_compiler_lock
+compiling = threading.Event()
+
+def compile_something():
+    with global_compiler_lock:
+        compiling.set()
+        time.sleep(1)
+
+expected = gradients_on(2)
+thread = threading.Thread(target=compile_something)
+thread.start()
+compiling.wait()
+assert in_a_child(lambda: same_bits(gradients_on(2), expected) and gradients_on(2, dtype="float64").weights.any()) == 0
+thread.join()
+"""
+    )

@@ -1,0 +1,44 @@
+"""Says when kernels are being compiled, which only the first process on a machine does and which takes a while."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+# Loading compiled code from disk takes a fraction of this.
+_PATIENCE = 0.5
+
+
+@contextmanager
+def announced(kernel: Any, what: str) -> Iterator[None]:
+    """Around a call: prints a line to standard error if numba finds nothing on disk for the kernel and compiles it.
+
+    Args:
+        kernel: a function made by numba.njit with cache=True.
+        what: it is compiled for, such as "float32".
+    """
+    if kernel.signatures:
+        yield
+        return
+    done = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(kernel, what, done), daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
+
+
+def _watch(kernel: Any, what: str, done: threading.Event) -> None:
+    while not done.wait(_PATIENCE):
+        if kernel.stats.cache_misses:
+            print(
+                f"Compiling the simulation's kernels for this processor ({what}). Later processes will find them on disk.",
+                file=sys.stderr,
+                flush=True,
+            )
+            return
