@@ -1,6 +1,7 @@
 #   make demo     the main job, end to end; with FULL=1 every test row is scored, in a run of its own (runs/demo-full)
 #   make results  a table of docs/results.md; DATA=NAME_OR_PATH or EMBEDDINGS="FILE.npz ..." choose what of, else the default data
 #   make test     the whole test suite          make test-fast  its fast part          make lint  style and types
+#   make benchmark  docs/performance.md anew; PEERS=PYTHON, of an environment of their own, measures other simulators too
 #   make constraints  the tested versions anew  make clean      drops .venv and what tools left behind
 # All but clean first set up .venv with the tested versions (constraints.txt), by PYTHON=... if given; data that they need are
 # fetched into the cache.
@@ -10,7 +11,7 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.10; do \
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo results test test-fast lint constraints clean
+.PHONY: demo results benchmark test test-fast lint constraints clean
 
 demo: .venv/installed
 	$(BIN)/tfq-llm data fetch movie-reviews
@@ -18,6 +19,9 @@ demo: .venv/installed
 
 results: .venv/installed
 	$(BIN)/tfq-llm results $(if $(DATA),--data '$(DATA)') $(foreach file,$(EMBEDDINGS),--embeddings $(file))
+
+benchmark: .venv/installed-dev
+	$(BIN)/python -m benchmarks.simulation $(if $(PEERS),--peers '$(PEERS)')
 
 test: .venv/installed-dev
 	$(BIN)/pytest

@@ -57,6 +57,7 @@ setup(
         "dev": [
             "build",
             "hypothesis",
+            "matplotlib",
             "mypy",
             "pre-commit",
             "pytest",

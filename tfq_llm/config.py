@@ -100,6 +100,15 @@ class HeadConfig(Section):
             raise ValueError("noise is simulated by trajectories or by shots: set head.trajectories or head.shots")
         if not noisy and self.trajectories is not None:
             raise ValueError("trajectories are for noisy circuits: set head.noise or head.readout_error, or leave them out")
+        if noisy and self.shots is not None and self.trajectories is None and self.gradient == "adjoint":
+            raise ValueError(
+                "the adjoint gradient of a noisy circuit is a mean over trajectories: set head.trajectories, or head.gradient to "
+                "parameter-shift or spsa"
+            )
+        if self.executor == "tfq" and self.noise != "none" and "per-qubit" not in self.noise:
+            raise ValueError(
+                "TensorFlow Quantum has no two-qubit noise: for head.executor tfq set head.noise to depolarizing:P1,P2,per-qubit"
+            )
         if self.executor == "tensorflow" and (noisy or self.shots is not None):
             raise ValueError("the executor 'tensorflow' is exact: for noise or shots set head.executor to compiled or tfq")
         return self

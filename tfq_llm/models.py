@@ -137,6 +137,9 @@ def plain_tensorflow(model: tf.keras.Model) -> tf.keras.Model:
 
     Args:
         model: any functional or sequential Keras model, with models in it or not. It is returned uncompiled.
+
+    Raises:
+        InputError: a layer has shots or noise.
     """
 
     def plain(layer: tf.keras.layers.Layer) -> tf.keras.layers.Layer:
@@ -144,6 +147,11 @@ def plain_tensorflow(model: tf.keras.Model) -> tf.keras.Model:
             return plain_tensorflow(layer)
         if not isinstance(layer, (AmplitudeEncoder, ReuploadingPQC)):
             return layer
+        if isinstance(layer, ReuploadingPQC) and not layer.sampling.is_exact:
+            raise InputError(
+                f"plain TensorFlow operations are exact, and the layer '{layer.name}' has shots or noise: to serve its weights, "
+                "build the same model without them and give it the weights (set_weights)."
+            )
         return type(layer).from_config(layer.get_config() | {"executor": "tensorflow"})
 
     copy = tf.keras.models.clone_model(model, clone_function=plain)

@@ -103,6 +103,8 @@ class AmplitudeEncoder(tf.keras.layers.Layer):
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         state = self.amplitudes(inputs)
+        if self.num_encoders == 1:
+            return self._execute(None, tf.reshape(self.angles, [-1]), state)
         outputs = [self._execute(None, self.angles[encoder], state) for encoder in range(self.num_encoders)]
         if self.merge == "concatenate":
             return tf.concat(outputs, axis=1)
@@ -126,10 +128,11 @@ class AmplitudeEncoder(tf.keras.layers.Layer):
     def amplitudes(self, inputs: tf.Tensor) -> tf.Tensor:
         """The normalised states [batch, 2^n] that embeddings [batch, dimensions] are loaded as."""
         state, used = tf.math.l2_normalize(inputs, axis=1), known_width(self, inputs.shape)
-        if self.padding == "constant":
-            state, used = tf.pad(state, [[0, 0], [0, 1]], constant_values=self.padding_value), used + 1
-            state = tf.math.l2_normalize(state, axis=1)
-        return tf.pad(state, [[0, 0], [0, 2**self.num_qubits - used]])
+        free = tf.constant([[0, 0], [0, 2**self.num_qubits - used]])
+        if self.padding == "zero":
+            return tf.pad(state, free)
+        length = math.hypot(1.0, self.padding_value)
+        return tf.pad(state / length, free) + self.padding_value / length * tf.one_hot(used, 2**self.num_qubits)
 
     def compute_output_shape(self, input_shape: tf.TensorShape) -> tf.TensorShape:
         width = self.num_qubits * (self.num_encoders if self.merge == "concatenate" else 1)

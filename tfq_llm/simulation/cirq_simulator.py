@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -40,12 +40,13 @@ class CompiledSimulator(cirq.SimulatesExpectationValues):
         """See `cirq.SimulatesExpectationValues`. Initial states are basis states (int) or state vectors; values are real."""
         if not permit_terminal_measurements and program.are_any_measurements_terminal():
             raise ValueError("the program ends in measurements; permit_terminal_measurements=True leaves them out.")
+        measured = program.all_qubits()
         if program.are_all_measurements_terminal():
             program = cirq.Circuit(operation for operation in program.all_operations() if not cirq.is_measurement(operation))
         given = observables if isinstance(observables, list) else [observables]
         sums = tuple(tuple(cirq.PauliSum.wrap(each)) for each in given)
         order = cirq.QubitOrder.as_qubit_order(qubit_order)
-        qubits = order.order_for({*program.all_qubits(), *(qubit for each in sums for string in each for qubit in string.qubits)})
+        qubits = order.order_for({*measured, *(qubit for each in sums for string in each for qubit in string.qubits)})
         state = None if initial_state is None else cirq.to_valid_state_vector(initial_state, len(qubits), dtype=np.complex128)
         for row in self._values(program.freeze(), sums, list(cirq.to_resolvers(params)), qubits, state):
             yield [float(value) for value in row]
@@ -68,11 +69,10 @@ class CompiledSimulator(cirq.SimulatesExpectationValues):
             if not symbols:
                 raise
             resolved = [cirq.resolve_parameters(program, resolver) for resolver in resolvers]
+            _check_resolved(name for each in resolved for name in cirq.parameter_names(each))
             return np.concatenate([self._values(each, observables, [cirq.ParamResolver()], qubits, state) for each in resolved])
         data = [[resolver.value_of(symbol) for symbol in symbols] for resolver in resolvers]
-        unresolved = sorted({str(value) for row in data for value in row if isinstance(value, sympy.Basic)})
-        if unresolved:
-            raise InputError(f"the parameters give no value to {', '.join(unresolved)}.")
+        _check_resolved(str(value) for row in data for value in row if isinstance(value, sympy.Basic))
         return engine.values(np.array(data, float).reshape(len(resolvers), len(symbols)), None, states)
 
     def _make_engine(
@@ -84,3 +84,9 @@ class CompiledSimulator(cirq.SimulatesExpectationValues):
     ) -> CompiledEngine:
         sums = [cirq.PauliSum.from_pauli_strings(list(strings)) for strings in observables]
         return CompiledEngine(program, sums, symbols, qubits=qubits, dtype=self._dtype)
+
+
+def _check_resolved(missing: Iterable[str]) -> None:
+    names = sorted(set(missing))
+    if names:
+        raise InputError(f"the parameters give no value to {', '.join(names)}.")

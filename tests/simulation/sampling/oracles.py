@@ -7,6 +7,7 @@ All seeds are fixed, so a test gives the same result every time; for another see
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import cirq
 import numpy as np
@@ -28,7 +29,7 @@ def density_probabilities(circuit: cirq.AbstractCircuit) -> np.ndarray:
 
 
 def assert_mean(draws: np.ndarray, expected: np.ndarray, rounding: float = 1e-9) -> None:
-    """Student's t-test that independent draws [R, ...] have the means `expected`, with Bonferroni's correction for their number."""
+    """Student's t-test that independent draws [R, ...] have the means `expected`, Bonferroni-corrected for their number."""
     rows, means = len(draws), draws.mean(axis=0)
     errors = draws.std(axis=0, ddof=1) / np.sqrt(rows)
     bound = stats.t.isf(FALSE_ALARMS / 2 / max(1, means.size), rows - 1)
@@ -65,7 +66,7 @@ def random_circuit(num_qubits: int, seed: int, channels: Sequence[cirq.Gate] = (
     for _ in range(2):
         for qubit in qubits:
             circuit += cirq.PhasedXPowGate(phase_exponent=rng.uniform(-1, 1), exponent=rng.uniform(0.2, 0.8)).on(qubit)
-        for pair in zip(qubits, qubits[1:], strict=False):
+        for pair in pairwise(qubits):
             circuit += (cirq.CNOT ** rng.uniform(0.4, 1)).on(*pair)
         for channel in channels:
             for _ in range(2):

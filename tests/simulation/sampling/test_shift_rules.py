@@ -90,7 +90,7 @@ def total_flipped(make, angle: float) -> float:
 
 
 class UnevenGate(cirq.EigenGate):
-    """Eigenvalues 0, 1 and 3: frequencies 1, 2 and 3 would do, but 1, 2, 3 with 4 levels missing is still a ladder; 0, 1, 4 is not."""
+    """Eigenvalues in the ratio 0 : 1 : 4, whose differences 1, 3 and 4 are not the rungs of a ladder."""
 
     def _num_qubits_(self) -> int:
         return 2

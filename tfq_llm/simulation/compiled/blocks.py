@@ -87,13 +87,14 @@ def _run_chunks(
     rows, parts, chunks = 1 << tables.sizes[0], len(work_reals) // len(work), len(weight_gradient)
     blocks = (len(values) + lanes - 1) // lanes
     set_weight_waves(tables, lanes, waves, weights)
-    build_matrices(tables, lanes, work, products, factors, waves, False)
+    struck = np.zeros(len(tables.noise_sites) - 1, np.bool_)
+    build_matrices(tables, lanes, work, products, factors, waves, struck, False)
     for chunk in range(first_chunk, last_chunk):
         for block in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
             first = block * lanes
             count = min(lanes, len(values) - first)
-            set_sample_waves(tables, lanes, waves, data, draws, first, count)
-            build_matrices(tables, lanes, work, products, factors, waves, True)
+            set_sample_waves(tables, lanes, waves, struck, data, draws, first, count)
+            build_matrices(tables, lanes, work, products, factors, waves, struck, True)
             _load_states(lanes, work_reals, rows * parts, initial, first, count)
             _forward(tables, lanes, work, tile, products)
             read_values(terms, lanes, work, 0, rows, observable_rows, values, first, count)
@@ -104,7 +105,7 @@ def _run_chunks(
                 work_reals[parts * pulls : parts * factors] = 0
                 wave_pulls[:] = 0
                 _backward(tables, lanes, work, other, tile, tile_other, products, pulls)
-                pull_matrices(tables, lanes, work, products, pulls, factors, factors + _FACTOR * lanes, waves, wave_pulls)
+                pull_matrices(tables, lanes, work, products, pulls, factors, factors + _FACTOR * lanes, waves, wave_pulls, struck)
                 pull_angles(tables, lanes, waves, wave_pulls, data_gradient, weight_gradient[chunk], first, count)
                 # The gradient by an amplitude is twice the co-state.
                 _store_states(lanes, work_reals, parts * other, 2, initial_gradient, first, count)
@@ -155,20 +156,27 @@ def _forward(tables, lanes, work, tile, products):
     fixed = tables.sizes[0] - bits
     alone = (len(tables.sweep_steps) - 1) << bits
     for sweep in range(len(tables.sweep_steps) - 1):
-        start, end = tables.sweep_steps[sweep], tables.sweep_steps[sweep + 1]
+        start, end, own = tables.sweep_steps[sweep], tables.sweep_steps[sweep + 1], sweep << bits
         for number in range(1 << fixed):
             origin = _origin(tables, lanes, sweep, number, fixed)
             for step in range(start, end):
-                inside_before, inside_after = fixed > 0 and step > start, fixed > 0 and step < end - 1
-                here, rows = (tile, alone) if inside_before else (origin, sweep << bits)
-                there, new_rows = (tile, alone) if inside_after else (origin, sweep << bits)
-                gate, bit, twin = tables.step_gate[step], tables.step_bit[step], tables.step_twin[step]
-                matrix = products + tables.gate_matrix[gate] * lanes
-                if tables.gate_width[gate] == 4:
-                    apply_dense(work, lanes, bits, tables.tile_rows, here, rows, there, new_rows, bit, twin, matrix)
+                here, rows = (tile, alone) if fixed > 0 and step > start else (origin, own)
+                there, new_rows = (tile, alone) if fixed > 0 and step < end - 1 else (origin, own)
+                if fixed == 0 or here == there == tile:
+                    _apply(tables, lanes, work, None, here, 0, here, 0, step, number, products)
                 else:
-                    first, second = _selected(tables, lanes, gate, step, number, matrix)
-                    apply_pair(work, lanes, bits, tables.tile_rows, here, rows, there, new_rows, bit, twin, first, second)
+                    _apply(tables, lanes, work, tables.tile_rows, here, rows, there, new_rows, step, number, products)
+
+
+@numba.njit
+def _apply(tables, lanes, work, table, here, rows, there, new_rows, step, number, products):
+    bits, gate, bit, twin = tables.sizes[1], tables.step_gate[step], tables.step_bit[step], tables.step_twin[step]
+    matrix = products + tables.gate_matrix[gate] * lanes
+    if tables.gate_width[gate] == 4:
+        apply_dense(work, bits, table, here, rows, there, new_rows, bit, twin, matrix)
+    else:
+        first, second = _selected(tables, lanes, gate, step, number, matrix)
+        apply_pair(work, bits, table, here, rows, there, new_rows, bit, twin, first, second)
 
 
 @numba.njit
@@ -177,40 +185,32 @@ def _backward(tables, lanes, work, other, tile, tile_other, products, pulls):
     fixed = tables.sizes[0] - bits
     alone = (len(tables.sweep_steps) - 1) << bits
     for sweep in range(len(tables.sweep_steps) - 2, -1, -1):
-        start, end = tables.sweep_steps[sweep], tables.sweep_steps[sweep + 1]
+        start, end, own = tables.sweep_steps[sweep], tables.sweep_steps[sweep + 1], sweep << bits
         for number in range(1 << fixed):
             origin = _origin(tables, lanes, sweep, number, fixed)
             for step in range(end - 1, start - 1, -1):
-                inside_before, inside_after = fixed > 0 and step < end - 1, fixed > 0 and step > start
-                here, rows, gap = (tile, alone, tile_other) if inside_before else (origin, sweep << bits, other)
-                there, new_rows, new_gap = (tile, alone, tile_other) if inside_after else (origin, sweep << bits, other)
-                gate, bit, twin = tables.step_gate[step], tables.step_bit[step], tables.step_twin[step]
-                matrix = products + tables.gate_matrix[gate] * lanes
-                pull = pulls + tables.gate_matrix[gate] * lanes
-                if tables.gate_width[gate] == 4:
-                    undo_dense(
-                        work, lanes, bits, tables.tile_rows, here, rows, gap, there, new_rows, new_gap, bit, twin, matrix, pull
-                    )
+                inside, stays = fixed > 0 and step < end - 1, fixed > 0 and step > start
+                here, rows, gap = (tile, alone, tile_other) if inside else (origin, own, other)
+                there, new_rows, new_gap = (tile, alone, tile_other) if stays else (origin, own, other)
+                source, target = (here, rows, gap), (there, new_rows, new_gap)
+                if fixed == 0 or (inside and stays):
+                    _undo(tables, lanes, work, None, source, source, step, number, products, pulls)
                 else:
-                    first, second = _selected(tables, lanes, gate, step, number, matrix)
-                    pull += first - matrix
-                    undo_pair(
-                        work,
-                        lanes,
-                        bits,
-                        tables.tile_rows,
-                        here,
-                        rows,
-                        gap,
-                        there,
-                        new_rows,
-                        new_gap,
-                        bit,
-                        twin,
-                        first,
-                        second,
-                        pull,
-                    )
+                    _undo(tables, lanes, work, tables.tile_rows, source, target, step, number, products, pulls)
+
+
+@numba.njit
+def _undo(tables, lanes, work, table, source, target, step, number, products, pulls):
+    """`source` and `target`: where the tile is, where its rows are in `table`, and how much further on the co-state is."""
+    (here, rows, gap), (there, new_rows, new_gap) = source, target
+    bits, gate, bit, twin = tables.sizes[1], tables.step_gate[step], tables.step_bit[step], tables.step_twin[step]
+    matrix, pull = products + tables.gate_matrix[gate] * lanes, pulls + tables.gate_matrix[gate] * lanes
+    if tables.gate_width[gate] == 4:
+        undo_dense(work, bits, table, here, rows, gap, there, new_rows, new_gap, bit, twin, matrix, pull)
+    else:
+        first, second = _selected(tables, lanes, gate, step, number, matrix)
+        pull += first - matrix
+        undo_pair(work, bits, table, here, rows, gap, there, new_rows, new_gap, bit, twin, first, second, pull)
 
 
 @numba.njit(inline="always")

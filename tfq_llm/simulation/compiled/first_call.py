@@ -11,6 +11,8 @@ from typing import Any
 # Loading compiled code from disk takes a fraction of this.
 _PATIENCE = 0.5
 
+_ready: set[str] = set()
+
 
 @contextmanager
 def announced(kernel: Any, what: str) -> Iterator[None]:
@@ -20,7 +22,7 @@ def announced(kernel: Any, what: str) -> Iterator[None]:
         kernel: a function made by numba.njit with cache=True.
         what: it is compiled for, such as "float32".
     """
-    if kernel.signatures:
+    if what in _ready:
         yield
         return
     done = threading.Event()
@@ -31,6 +33,7 @@ def announced(kernel: Any, what: str) -> Iterator[None]:
     finally:
         done.set()
         watcher.join()
+    _ready.add(what)
 
 
 def _watch(kernel: Any, what: str, done: threading.Event) -> None:

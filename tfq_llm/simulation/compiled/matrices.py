@@ -29,8 +29,11 @@ def set_weight_waves(tables, lanes, waves, weights):
 
 
 @numba.njit
-def set_sample_waves(tables, lanes, waves, data, draws, first, count):
-    """The waves of `count` samples from row `first` of `data` and column `first` of `draws` on; angles 0 in lanes left over."""
+def set_sample_waves(tables, lanes, waves, struck, data, draws, first, count):
+    """The waves of `count` samples from row `first` of `data` and column `first` of `draws` on; angles 0 in lanes left over.
+
+    `struck` is told at which noise sites there is an error in any of the samples.
+    """
     for angle in range(len(tables.angle_column)):
         column, scale, shift = tables.angle_column[angle], tables.angle_scale[angle], tables.angle_shift[angle]
         row = (1 + 2 * angle) * lanes
@@ -39,15 +42,23 @@ def set_sample_waves(tables, lanes, waves, data, draws, first, count):
                 value = scale * data[first + lane, column] + shift if lane < count else 0.0
                 waves[row + lane], waves[row + lanes + lane] = math.cos(value), math.sin(value)
     row = (1 + 2 * len(tables.angle_column)) * lanes
-    for noise in range(len(tables.noise_site)):
-        for lane in range(lanes):
-            drawn = draws[tables.noise_site[noise], first + lane] if lane < count else 0
-            waves[row + lane] = 1.0 if drawn == tables.noise_outcome[noise] else 0.0
-        row += lanes
+    for site in range(len(struck)):
+        struck[site] = False
+        for lane in range(count):
+            struck[site] |= draws[site, first + lane] != 0
+        for noise in range(tables.noise_sites[site], tables.noise_sites[site + 1]):
+            outcome = tables.noise_outcome[noise]
+            if struck[site]:
+                for lane in range(lanes):
+                    drawn = draws[site, first + lane] if lane < count else 0
+                    waves[row + lane] = 1.0 if drawn == outcome else 0.0
+            else:
+                waves[row : row + lanes] = 1.0 if outcome == 0 else 0.0
+            row += lanes
 
 
 @numba.njit
-def build_matrices(tables, lanes, work, products, factor_row, waves, varying):
+def build_matrices(tables, lanes, work, products, factor_row, waves, struck, varying):
     """Writes the gates' products of factors to the rows from offset `products` on: of those that vary by sample, or of the
     others.
 
@@ -63,17 +74,21 @@ def build_matrices(tables, lanes, work, products, factor_row, waves, varying):
             place = products + tables.factor_product[factor] * lanes
             if factor == start:
                 _build_factor(tables, lanes, work, place, waves, factor, size)
+            elif _is_one(tables, factor, struck):
+                for entry in range(size):
+                    store(work, place + entry * lanes, load(work, place + (entry - size) * lanes))
             else:
                 _build_factor(tables, lanes, work, factor_row, waves, factor, size)
                 _multiply(work, lanes, place, factor_row, width, 1, place - size * lanes, width, 1, blocks, width)
 
 
 @numba.njit
-def pull_matrices(tables, lanes, work, products, pulls, factor_row, spare_row, waves, wave_pulls):
+def pull_matrices(tables, lanes, work, products, pulls, factor_row, spare_row, waves, wave_pulls, struck):
     """Adds the gradients by the waves, from those by the matrices that `undo_pair` and `undo_dense` left at offset `pulls`.
 
-    Of U = A F B, with the gradient W by U, the factor F gets Aᵀ W Bᵀ.
+    Of U = A F B, with the gradient W by U, the factor F gets Aᵀ W Bᵀ. Nobody asks for the gradient by noise.
     """
+    first_noise = 1 + 2 * len(tables.angle_column)
     for gate in range(len(tables.gate_blocks)):
         blocks, width = tables.gate_blocks[gate], tables.gate_width[gate]
         size = blocks * width**2
@@ -81,11 +96,15 @@ def pull_matrices(tables, lanes, work, products, pulls, factor_row, spare_row, w
         pull = pulls + tables.gate_matrix[gate] * lanes
         for factor in range(end - 1, start - 1, -1):
             if factor == start:
-                _pull_factor(tables, lanes, work, pull, wave_pulls, factor, size)
+                if tables.term_wave[tables.factor_terms[factor]] < first_noise:
+                    _pull_factor(tables, lanes, work, pull, wave_pulls, factor, size)
                 break
-            before = products + tables.factor_product[factor - 1] * lanes
-            _multiply(work, lanes, spare_row, pull, width, 1, before, 1, width, blocks, width)
-            _pull_factor(tables, lanes, work, spare_row, wave_pulls, factor, size)
+            if _is_one(tables, factor, struck):
+                continue
+            if tables.term_wave[tables.factor_terms[factor]] < first_noise:
+                before = products + tables.factor_product[factor - 1] * lanes
+                _multiply(work, lanes, spare_row, pull, width, 1, before, 1, width, blocks, width)
+                _pull_factor(tables, lanes, work, spare_row, wave_pulls, factor, size)
             _build_factor(tables, lanes, work, factor_row, waves, factor, size)
             _multiply(work, lanes, spare_row, factor_row, 1, width, pull, width, 1, blocks, width)
             for entry in range(size):
@@ -109,6 +128,13 @@ def pull_angles(tables, lanes, waves, wave_pulls, data_gradient, weight_gradient
                 total += slope
         if column >= num_data:
             weight_gradient[column - num_data] += total
+
+
+@numba.njit(inline="always")
+def _is_one(tables, factor, struck):
+    """Whether the factor is noise that strikes none of the block's samples."""
+    site = tables.factor_site[factor]
+    return site >= 0 and not struck[site]
 
 
 @numba.njit

@@ -23,10 +23,12 @@ class Tables(NamedTuple):
         sizes: bits of the register, bits of a tile, data columns, weights.
         angle_column, angle_scale, angle_shift: waves 1 + 2j and 2 + 2j are cosine and sine of scale · input[column] + shift,
             where the inputs are the data, then the weights. Wave 0 is 1.
-        noise_site, noise_outcome: the waves behind those are 1 where a noise site's draw is this outcome, else 0.
+        noise_sites, noise_outcome: the waves behind those, in ranges by site, are 1 where the site's draw is this outcome,
+            else 0.
         gate_blocks, gate_width, gate_varies: number and width of a gate's matrices, and whether they differ by sample.
             gate_factors: ranges of factors. gate_matrix: its row.
         factor_terms: ranges of terms. factor_product: the row at which the product of a gate's factors up to this one starts.
+        factor_site: the noise site that makes the factor differ from 1 if it strikes, or −1.
         term_wave, term_entries: a term is a wave times the entries of `constants` from there on.
         constants: entries of matrices, of the state's dtype.
         sweep_steps: ranges of steps.
@@ -40,7 +42,7 @@ class Tables(NamedTuple):
     angle_column: np.ndarray
     angle_scale: np.ndarray
     angle_shift: np.ndarray
-    noise_site: np.ndarray
+    noise_sites: np.ndarray
     noise_outcome: np.ndarray
     gate_blocks: np.ndarray
     gate_width: np.ndarray
@@ -49,6 +51,7 @@ class Tables(NamedTuple):
     gate_matrix: np.ndarray
     factor_terms: np.ndarray
     factor_product: np.ndarray
+    factor_site: np.ndarray
     term_wave: np.ndarray
     term_entries: np.ndarray
     constants: np.ndarray
@@ -62,7 +65,7 @@ class Tables(NamedTuple):
 
     @property
     def num_waves(self) -> int:
-        return 1 + 2 * len(self.angle_column) + len(self.noise_site)
+        return 1 + 2 * len(self.angle_column) + len(self.noise_outcome)
 
     @property
     def num_matrix_rows(self) -> int:
@@ -107,6 +110,7 @@ def _matrix_tables(gates: Sequence[FusedGate], num_data: int, dtype: type[np.gen
         "gate_matrix": starts[ends[1:] - 1],
         "factor_terms": _starts([len(found) for found in terms]),
         "factor_product": starts,
+        "factor_site": _whole([_site(factor) for factor in factors]),
         "term_wave": _whole([wave for found in terms for wave in found]),
         "term_entries": _starts([len(matrix) for matrix in flat])[:-1],
         "constants": (constants if np.issubdtype(dtype, np.complexfloating) else constants.real).astype(dtype),
@@ -135,13 +139,14 @@ class _Waves:
 
     def tables(self) -> dict[str, np.ndarray]:
         columns, scales, shifts = zip(*self._angles, strict=True) if self._angles else ((), (), ())
-        sites, outcomes = zip(*self._noise, strict=True) if self._noise else ((), ())
+        sites = [site for site, _ in self._noise]
+        count = 1 + max(sites, default=-1)
         return {
             "angle_column": _whole(columns),
             "angle_scale": np.array(scales, dtype=float),
             "angle_shift": np.array(shifts, dtype=float),
-            "noise_site": _whole(sites),
-            "noise_outcome": _whole(outcomes),
+            "noise_sites": np.searchsorted(sites, np.arange(count + 1)),
+            "noise_outcome": _whole([outcome for _, outcome in self._noise]),
         }
 
     def _parts(self, wave: Wave, cosine: np.ndarray, sine: np.ndarray) -> list[tuple[int, np.ndarray]]:
@@ -154,6 +159,15 @@ class _Waves:
 
     def _angle(self, wave: Wave) -> tuple[int, float, float]:
         return wave.index + (self._num_data if wave.source == "weight" else 0), wave.frequency, wave.shift
+
+
+def _site(factor: Factor) -> int:
+    """The noise site whose draw 0 makes the factor 1; −1 if there is none."""
+    if any(wave.source != "noise" for wave in factor.waves):
+        return -1
+    clean = [matrices for wave, matrices in zip(factor.waves, factor.cosine, strict=True) if not wave.frequency]
+    is_one = len(clean) == 1 and np.allclose(clean[0], np.eye(factor.cosine.shape[-1]), atol=1e-12)
+    return factor.waves[0].index if is_one else -1
 
 
 def _varies(factor: Factor) -> bool:

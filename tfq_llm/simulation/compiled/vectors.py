@@ -102,6 +102,13 @@ def _plane_pointers(context: Any, builder: ir.IRBuilder, array_type: Any, array:
 
 
 @intrinsic
+def lane_count(typing: Any, array: Any) -> Any:
+    """`lanes_of` an array's dtype, known when a kernel is compiled."""
+    count = _plane(array.dtype).count
+    return types.intp(array), lambda context, builder, signature, arguments: ir.Constant(ir.IntType(64), count)
+
+
+@intrinsic
 def load(typing: Any, array: Any, offset: Any) -> Any:
     """The row that starts at element `offset` of a flat array."""
     kind = VectorType(array.dtype)

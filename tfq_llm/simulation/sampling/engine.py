@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -11,7 +12,7 @@ import numpy as np
 import sympy
 from numpy.typing import ArrayLike
 
-from tfq_llm.checks import one_of, real_number, whole_number
+from tfq_llm.checks import flag, one_of, real_number, whole_number
 from tfq_llm.errors import InputError
 from tfq_llm.simulation.compiled.engine import check_register
 from tfq_llm.simulation.compiled.runner import Batch, Gradients, Runner
@@ -20,12 +21,10 @@ from tfq_llm.simulation.inputs import check_shape, numbers, upstream_factors
 from tfq_llm.simulation.pauli import Observable, pauli_terms
 from tfq_llm.simulation.program import Program, compile_circuit
 from tfq_llm.simulation.sampling.evaluators import ShotEvaluator, TrajectoryEvaluator, has_jumps
-from tfq_llm.simulation.sampling.gradients import parameter_shift, simultaneous_perturbation
+from tfq_llm.simulation.sampling.gradients import GRADIENTS, parameter_shift, simultaneous_perturbation
 from tfq_llm.simulation.sampling.measurement import Estimate
 from tfq_llm.simulation.sampling.occurrences import Occurrences, occurrences
 from tfq_llm.simulation.sampling.randomness import generator
-
-GRADIENTS = ("adjoint", "parameter-shift", "spsa")
 
 
 class SamplingEngine:
@@ -47,7 +46,7 @@ class SamplingEngine:
         seed: decides all draws, together with the values of data and weights: fresh ones at every step of a training, the
             same ones in the same step.
         fixed: True for the same draws at every step.
-        spsa_step: how far "spsa" moves the symbols, in radians.
+        spsa_step: how far "spsa" moves the symbols, in their own units: radians for `cirq.ry(symbol)`.
         qubits: the register, most significant first; default: the circuit's qubits, sorted.
         dtype: "float32" or "float64", of amplitudes and results.
 
@@ -79,9 +78,13 @@ class SamplingEngine:
         self.gradient = one_of("gradient", gradient, GRADIENTS)
         self.shots = None if shots is None else whole_number("shots", shots, 1)
         self.trajectories = None if trajectories is None else whole_number("trajectories", trajectories, 1)
-        self.seed, self.fixed, self.spsa_step = whole_number("seed", seed, 0), fixed, real_number("spsa_step", spsa_step)
-        if not self.spsa_step > 0:
-            raise InputError(f"spsa_step must be greater than 0, not {spsa_step!r}.")
+        self.seed, self.fixed, self.spsa_step = (
+            whole_number("seed", seed, 0),
+            flag("fixed", fixed),
+            real_number("spsa_step", spsa_step),
+        )
+        if not 0 < self.spsa_step < math.inf:
+            raise InputError(f"spsa_step must be a finite number greater than 0, not {spsa_step!r}.")
         register = check_register(circuit, qubits)
         self._program = compile_circuit(circuit, register, data_symbols, weight_symbols, noisy=True)
         self._terms = pauli_terms(observables, register)

@@ -51,8 +51,8 @@ class ErrorModel:
         for row, own in zip(self._ends, probabilities, strict=True):
             row[: len(own) - 1] = np.cumsum(own)[:-1]
         none = np.array([own[0] for own in probabilities])
-        self._first = 1 - np.cumprod(none)
-        self._none = none
+        self._none, self._any = none, 1 - np.prod(none)
+        self._hazard = np.cumsum(-np.log(none))
         has_jumps = any(site.probabilities is None for site in sites)
         self.clean_probability = 0.0 if has_jumps else float(np.prod(none))
         self._step = max(1, min(lanes_at_once, _DRAWS_AT_ONCE // len(sites)))
@@ -63,13 +63,12 @@ class ErrorModel:
     def trajectories(self, samples: int, count: int, rng: np.random.Generator) -> Iterator[Trajectories]:
         """`count` trajectories of every sample, a bounded number at a time."""
         erring = count - 1 if count > 1 and self.clean_probability > 0 else count
-        offsets = rng.random(samples)
         for start, end in self._slices(samples * count):
             lane = np.arange(start, end)
             sample, number = lane // count, lane % count
             clean = number >= erring
             weight = np.where(clean, self.clean_probability, (1 - self.clean_probability * (erring < count)) / max(erring, 1))
-            place = (number + offsets[sample]) / max(erring, 1)
+            place = (number + rng.random(end - start)) / max(erring, 1)
             draws = self._draws(place, clean, rng, conditional=erring < count)
             yield Trajectories(sample, weight, clean, draws)
 
@@ -91,13 +90,16 @@ class ErrorModel:
 
     def _draws(self, place: np.ndarray, clean: np.ndarray, rng: np.random.Generator, conditional: bool) -> np.ndarray:
         """Operators [sites, L]; `place` in [0, 1) is the first error's quantile, if conditional among lanes that have one."""
-        number = rng.random([len(self._ends), len(place)])
-        first = np.searchsorted(self._first, place * (self._first[-1] if conditional else 1.0), side="right")
-        site = np.arange(len(self._ends))[:, None]
-        # Before the first error nothing happens; there something does.
-        number = np.where(site == first, self._none[:, None] + number * (1 - self._none[:, None]), number)
-        number[(site < first) | clean] = -1
-        drawn = np.zeros(number.shape, np.uint8)
-        for end in self._ends.T:
-            drawn += number >= end[:, None]
+        drawn = np.zeros([len(self._ends), len(place)], np.uint8)
+        lanes = np.flatnonzero(~clean)
+        # An error strikes where the hazard reaches an exponentially distributed number, the next one as much further on.
+        reach = -np.log1p(-place[lanes] * (self._any if conditional else 1.0))
+        reach = np.minimum(reach, self._hazard[-1]) if conditional else reach
+        while len(lanes):
+            site = np.searchsorted(self._hazard, reach)
+            lanes, site = lanes[site < len(self._hazard)], site[site < len(self._hazard)]
+            none = self._none[site]
+            number = none + rng.random(len(site)) * (1 - none)
+            drawn[site, lanes] = (number[:, None] >= self._ends[site]).sum(axis=1)
+            reach = self._hazard[site] + rng.standard_exponential(len(site))
         return drawn

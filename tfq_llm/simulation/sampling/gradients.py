@@ -8,6 +8,9 @@ import numpy as np
 
 from tfq_llm.simulation.sampling.occurrences import Occurrences
 
+GRADIENTS = ("adjoint", "parameter-shift", "spsa")
+"""The ways to a gradient of what is sampled. The first is exact; the others, which are here, need only evaluations."""
+
 # Rows of angles that are evaluated at once.
 _ROWS_AT_ONCE = 4096
 
@@ -34,7 +37,7 @@ def parameter_shift(
         some = slice(start, min(start + at_once, len(which)))
         rows = np.repeat(angles[None], some.stop - start, axis=0)
         rows[np.arange(some.stop - start), :, which[some]] += amounts[some, None]
-        values = evaluate(rows.reshape(-1, angles.shape[1])).reshape(some.stop - start, batch, -1)
+        values = evaluate(rows.reshape(-1, angles.shape[1])).reshape(some.stop - start, *upstream.shape)
         slopes = factors[some, None] * np.sum(values * upstream, axis=2)
         np.add.at(found, which[some], slopes)
     return found.T

@@ -1,0 +1,1 @@
+"""Measurements, apart from the package: run as `python -m benchmarks.NAME` from a checkout."""
