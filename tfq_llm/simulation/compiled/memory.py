@@ -1,8 +1,9 @@
-"""Room for the kernels: kept by each thread from call to call, and refused before it would not fit."""
+"""Room for the kernels: kept from call to call, and refused before it would not fit."""
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -11,21 +12,29 @@ import psutil
 from tfq_llm.errors import InputError
 from tfq_llm.simulation.compiled.vectors import aligned
 
-# Rooms up to this size are kept; larger ones go back to the system after a call.
-_KEEP = 256 * 2**20
+# Rooms up to this size are kept, so many of them.
+_KEEP, _COUNT = 64 * 2**20, 8
 _CHECK = 64 * 2**20
 
-_kept = threading.local()
+# A list's append and pop are atomic. Not thread-local: TensorFlow's threads are new ones to Python at every call.
+_kept: list[np.ndarray] = []
 
 
-def workspace(count: int, dtype: Any) -> np.ndarray:
-    """Uninitialised room [count] of a dtype; the calling thread gets the same memory again next time, if it is not too large."""
+@contextmanager
+def workspace(count: int, dtype: Any) -> Iterator[np.ndarray]:
+    """Uninitialised room [count] of a dtype; memory that was used before, if there is some, which is faster than fresh memory."""
     size = count * np.dtype(dtype).itemsize
-    kept = getattr(_kept, "room", None)
-    if kept is None or len(kept) < size:
-        kept = aligned(size, np.uint8)
-        _kept.room = kept if size <= _KEEP else None
-    return kept[:size].view(dtype)
+    try:
+        room = _kept.pop()
+    except IndexError:
+        room = np.zeros(0, np.uint8)
+    if len(room) < size:
+        room = aligned(size, np.uint8)
+    try:
+        yield room[:size].view(dtype)
+    finally:
+        if len(room) <= _KEEP and len(_kept) < _COUNT:
+            _kept.append(room)
 
 
 def check_memory(num_qubits: int, threads: int, size: int, results: int) -> None:

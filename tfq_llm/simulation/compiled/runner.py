@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 
 import numpy as np
 
@@ -71,6 +72,8 @@ class Runner:
         self._num_qubits, self._num_observables = program.num_qubits, 1 + max((term.row for term in terms), default=-1)
         self._dtype, self._real = np.dtype(dtype), real_type(dtype)
         self._lanes = lanes_of(dtype)
+        # Rows for the waves, their gradients, and the observables.
+        self._small_rows = (self._tables.num_waves, self._tables.num_waves, max(1, self._num_observables))
 
     def values(self, batch: Batch) -> np.ndarray:
         """Expectation values, float64 [samples, K]."""
@@ -104,49 +107,38 @@ class Runner:
         by_weights, by_states = np.zeros([chunks, len(batch.weights)]), np.empty_like(nothing if upstream is None else states)
         kernel = RUN_CHUNKS[self._dtype]
 
+        sizes = (rows * (self._dtype.itemsize // self._real.itemsize), *self._small_rows)
+        work_end, waves_end, pulls_end, end = (self._lanes * place for place in accumulate(sizes))
+
         def part(number: int) -> None:
-            work, waves, pulls, observables = self._room(rows)
-            kernel(
-                self._tables,
-                self._terms,
-                self._lanes,
-                work,
-                work.view(self._real),
-                waves,
-                pulls,
-                observables,
-                batch.data,
-                batch.weights,
-                batch.draws,
-                states,
-                np.zeros([0, 0]) if upstream is None else upstream,
-                values,
-                nothing if final is None else final,
-                by_data,
-                by_weights,
-                by_states,
-                number * chunks // threads,
-                (number + 1) * chunks // threads,
-            )
+            with workspace(end, self._real) as room:
+                kernel(
+                    self._tables,
+                    self._terms,
+                    self._lanes,
+                    room[:work_end].view(self._dtype),
+                    room[:work_end],
+                    room[work_end:waves_end],
+                    room[waves_end:pulls_end],
+                    room[pulls_end:],
+                    batch.data,
+                    batch.weights,
+                    batch.draws,
+                    states,
+                    np.zeros([0, 0]) if upstream is None else upstream,
+                    values,
+                    nothing if final is None else final,
+                    by_data,
+                    by_weights,
+                    by_states,
+                    number * chunks // threads,
+                    (number + 1) * chunks // threads,
+                )
 
         with announced(kernel, self._dtype.name):
             run_parts(part, threads)
         by_initial = None if batch.initial_state is None else by_states.view(batch.initial_state.dtype)
         return Gradients(values, by_data, by_weights.sum(axis=0), by_initial)
-
-    def _room(self, rows: int) -> tuple[np.ndarray, ...]:
-        """A thread's `work`, waves, their gradients, and rows for observables, side by side."""
-        ends = self._lanes * np.cumsum(
-            [
-                rows * (self._dtype.itemsize // self._real.itemsize),
-                self._tables.num_waves,
-                self._tables.num_waves,
-                max(1, self._num_observables),
-            ]
-        )
-        room = workspace(ends[-1], self._real)
-        work, waves, pulls = room[: ends[0]], room[ends[0] : ends[1]], room[ends[1] : ends[2]]
-        return work.view(self._dtype), waves, pulls, room[ends[2] :]
 
     def _threads(self, chunks: int, samples: int, gradient: bool) -> int:
         blocks, gates = -(-samples // self._lanes), len(self._tables.step_gate)

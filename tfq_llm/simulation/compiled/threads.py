@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 
 from numba.core.compiler_lock import global_compiler_lock
 
@@ -71,8 +71,7 @@ def run_parts(run: Callable[[int], None], parts: int) -> None:
         try:
             run(0)
         finally:
-            wait(others)
-        for other in others:
-            other.result()
+            for other in others:
+                other.result()
     else:
         run(0)
