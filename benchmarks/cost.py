@@ -68,5 +68,5 @@ def _edges(tables: Any, alone: bool) -> int:
 
 def _program(engine: CompiledEngine) -> tuple[Any, int, int]:
     """The engine's tables, and bytes and samples of a row."""
-    runner = engine._runner(Batch(np.zeros([1, engine.num_data]), np.zeros(engine.num_weights)))
-    return runner._tables, runner._lanes * runner._dtype.itemsize, runner._lanes
+    runner = engine.runner(Batch(np.zeros([1, engine.num_data]), np.zeros(engine.num_weights)))
+    return runner.tables, runner.lanes * runner.dtype.itemsize, runner.lanes

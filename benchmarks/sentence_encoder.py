@@ -17,6 +17,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -171,6 +172,19 @@ def measure_tuning(ours: Ours, ours_bfloat16: Ours, peer: Peer, rows: int, repea
     return {name: rows / elapsed for name, elapsed in best_of(repeats, contestants).items()}
 
 
+def page(conditions: Sequence[str], found: str, differences: str) -> str:
+    """The page that documents a run."""
+    listed = "\n".join(f"- {condition}" for condition in conditions)
+    return (
+        "# Performance of the sentence encoder\n\n"
+        "Written by `python -m benchmarks.sentence_encoder --peer PYTHON --output FILE` on "
+        f"{datetime.now(timezone.utc):%Y-%m-%d}: MiniLM here and in sentence-transformers, on the same sentences and cores, each "
+        "measured in turn, the best of several times. Both are float32 if nothing else is said. A tuning step is tokenizing, "
+        "forward, contrastive loss, backward and AdamW on 32 sentences; sentence-transformers' AdamW is PyTorch's fused one.\n\n"
+        f"{listed}\n\n{found}\n\n{differences}.\n"
+    )
+
+
 def read_texts(file: Path | None, number: int) -> list[str]:
     """Sentences in random order: the lines of a file, or movie reviews that the package fetches."""
     if file:
@@ -187,6 +201,7 @@ def main(
     sentences: Annotated[int, typer.Option(help="How many sentences to encode.")] = 1024,
     tuned: Annotated[int, typer.Option(help="How many of them to tune on.")] = 256,
     repeats: Annotated[int, typer.Option(help="How often everything is measured; the best counts.")] = 3,
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="A Markdown page to write it to as well.")] = None,
 ) -> None:
     """Measure encoding and tuning here and in sentence-transformers, in turn, and print sentences a second and their ratio."""
     chosen = read_texts(texts, sentences)
@@ -197,11 +212,15 @@ def main(
         sentence_transformers_directory(PUBLISHED["minilm"]) as directory,
         Peer(peer, directory, chosen, labels) as other,
     ):
-        typer.echo(f"{machine()}\n{other.call('describe')}\n{len(chosen)} sentences, {rows} of them for tuning\n")
+        conditions = [machine(), str(other.call("describe")), f"{len(chosen)} sentences, {rows} of them for tuning"]
+        typer.echo("\n".join([*conditions, ""]))
         differences = compare_vectors(ours, ours_bfloat16, other)  # before tuning changes the weights
         encoding = measure_encoding(ours, ours_bfloat16, other, len(chosen), repeats)
         tuning = measure_tuning(ours, ours_bfloat16, other, rows, repeats)
-    typer.echo(f"{table({ENCODING: encoding, TUNING: tuning})}\n\n{differences}")
+    found = table({ENCODING: encoding, TUNING: tuning})
+    typer.echo(f"{found}\n\n{differences}")
+    if output:
+        output.write_text(page(conditions, found, differences), encoding="utf-8")
 
 
 if __name__ == "__main__":

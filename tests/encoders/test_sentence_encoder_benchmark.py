@@ -34,6 +34,11 @@ def test_table_with_ratios() -> None:
     assert lines[2:] == ["| encoding | tfq_llm | 300.0 | 1.50 |", "| encoding | sentence-transformers | 200.0 | 1.00 |"]
 
 
+def test_the_page_has_the_conditions_the_table_and_the_differences() -> None:
+    written = benchmark.page(["2 cores", "torch 1"], "| a table |", "1 − cosine at worst: 1e-7")
+    assert "- 2 cores\n- torch 1\n\n| a table |\n\n1 − cosine at worst: 1e-7.\n" in written
+
+
 def test_worst_cosine() -> None:
     first, second = np.array([[1.0, 0.0], [0.0, 2.0]]), np.array([[3.0, 0.0], [1.0, 1.0]])
     assert benchmark.worst_cosine(first, second) == pytest.approx(0.5**0.5)

@@ -70,14 +70,14 @@ class CompiledEngine:
     ) -> np.ndarray:
         """Expectation values [batch, K]."""
         batch, _ = self._batch(data, weights, initial_state)
-        return self._runner(batch).values(batch).astype(self.dtype)
+        return self.runner(batch).values(batch).astype(self.dtype)
 
     def probabilities(
         self, data: ArrayLike | None = None, weights: ArrayLike | None = None, initial_state: ArrayLike | None = None
     ) -> np.ndarray:
         """Probabilities of the final basis states [batch, 2^n]; this one needs memory for all of them."""
         batch, _ = self._batch(data, weights, initial_state)
-        return np.abs(self._runner(batch).final_states(batch)) ** 2
+        return np.abs(self.runner(batch).final_states(batch)) ** 2
 
     def gradients(
         self,
@@ -89,7 +89,7 @@ class CompiledEngine:
         """Values, and the gradients of Σ upstream · values by all inputs; `upstream` is [batch, K], by default all ones."""
         batch, norms = self._batch(data, weights, initial_state)
         factors = upstream_factors(upstream, len(batch), self.num_observables)
-        found = self._runner(batch).gradients(batch, factors)
+        found = self.runner(batch).gradients(batch, factors)
         by_state = self._by_given_state(found.initial_state, batch.initial_state, norms, _is_complex(initial_state))
         values, by_data, by_weights = (each.astype(self.dtype) for each in (found.values, found.data, found.weights))
         return Gradients(values, by_data, by_weights, by_state)
@@ -106,7 +106,8 @@ class CompiledEngine:
             gradient = (gradient - along * state) / norms
         return gradient.astype(state.dtype) if was_complex else gradient.real.astype(state.real.dtype)
 
-    def _runner(self, batch: Batch) -> Runner:
+    def runner(self, batch: Batch) -> Runner:
+        """What runs a checked batch: the program for real or for complex amplitudes."""
         dtype = self._state_type(_is_complex(batch.initial_state))
         if dtype not in self._runners:
             self._runners[dtype] = Runner(self._program, self._terms, dtype.type)

@@ -64,16 +64,22 @@ class Gradients:
 
 
 class Runner:
-    """A program compiled for amplitudes of one dtype, with the terms of K observables."""
+    """A program compiled for amplitudes of one dtype, with the terms of K observables.
+
+    Attributes:
+        tables: the fused program.
+        dtype: of the amplitudes.
+        lanes: samples in a row.
+    """
 
     def __init__(self, program: Program, terms: Sequence[PauliTerm], dtype: type[np.generic]) -> None:
-        self._tables, self._where = build_tables(program, dtype)
+        self.tables, self._where = build_tables(program, dtype)
         self._terms = build_terms([_moved(term, self._where) for term in terms], dtype)
         self._num_qubits, self._num_observables = program.num_qubits, 1 + max((term.row for term in terms), default=-1)
-        self._dtype, self._real = np.dtype(dtype), real_type(dtype)
-        self._lanes = lanes_of(dtype)
+        self.dtype, self._real = np.dtype(dtype), real_type(dtype)
+        self.lanes = lanes_of(dtype)
         # Rows for the waves, their gradients, and the observables.
-        self._small_rows = (self._tables.num_waves, self._tables.num_waves, max(1, self._num_observables))
+        self._small_rows = (self.tables.num_waves, self.tables.num_waves, max(1, self._num_observables))
 
     def values(self, batch: Batch) -> np.ndarray:
         """Expectation values, float64 [samples, K]."""
@@ -81,9 +87,9 @@ class Runner:
 
     def final_states(self, batch: Batch) -> np.ndarray:
         """Amplitudes [samples, 2^n]. SWAPs, which elsewhere only rename qubits, are carried out."""
-        size = 2**self._num_qubits * self._dtype.itemsize
+        size = 2**self._num_qubits * self.dtype.itemsize
         check_memory(self._num_qubits, 0, 0, len(batch) * size)
-        found = np.empty([len(batch), 2**self._num_qubits], self._dtype)
+        found = np.empty([len(batch), 2**self._num_qubits], self.dtype)
         self._run(batch, final=found.view(self._real))
         return _in_order(found, self._where)
 
@@ -94,29 +100,29 @@ class Runner:
     def _run(self, batch: Batch, upstream: np.ndarray | None = None, final: np.ndarray | None = None) -> Gradients:
         nothing = np.zeros([0, 0], self._real)
         states = nothing if batch.initial_state is None else batch.initial_state.view(self._real)
-        rows = work_rows(self._tables, upstream is not None)
-        chunks = min(_CHUNKS, -(-len(batch) // self._lanes))
+        rows = work_rows(self.tables, upstream is not None)
+        chunks = min(_CHUNKS, -(-len(batch) // self.lanes))
         threads = self._threads(chunks, len(batch), upstream is not None)
         check_memory(
             self._num_qubits,
             threads,
-            rows * self._lanes * self._dtype.itemsize,
+            rows * self.lanes * self.dtype.itemsize,
             states.nbytes if upstream is not None else 0,
         )
         values, by_data = np.zeros([len(batch), self._num_observables]), np.zeros(batch.data.shape)
         by_weights, by_states = np.zeros([chunks, len(batch.weights)]), np.empty_like(nothing if upstream is None else states)
-        kernel = RUN_CHUNKS[self._dtype]
+        kernel = RUN_CHUNKS[self.dtype]
 
-        sizes = (rows * (self._dtype.itemsize // self._real.itemsize), *self._small_rows)
-        work_end, waves_end, pulls_end, end = (self._lanes * place for place in accumulate(sizes))
+        sizes = (rows * (self.dtype.itemsize // self._real.itemsize), *self._small_rows)
+        work_end, waves_end, pulls_end, end = (self.lanes * place for place in accumulate(sizes))
 
         def part(number: int) -> None:
             with workspace(end, self._real) as room:
                 kernel(
-                    self._tables,
+                    self.tables,
                     self._terms,
-                    self._lanes,
-                    room[:work_end].view(self._dtype),
+                    self.lanes,
+                    room[:work_end].view(self.dtype),
                     room[:work_end],
                     room[work_end:waves_end],
                     room[waves_end:pulls_end],
@@ -135,13 +141,13 @@ class Runner:
                     (number + 1) * chunks // threads,
                 )
 
-        with announced(kernel, self._dtype.name):
+        with announced(kernel, self.dtype.name):
             run_parts(part, threads)
         by_initial = None if batch.initial_state is None else by_states.view(batch.initial_state.dtype)
         return Gradients(values, by_data, by_weights.sum(axis=0), by_initial)
 
     def _threads(self, chunks: int, samples: int, gradient: bool) -> int:
-        blocks, gates = -(-samples // self._lanes), len(self._tables.step_gate)
+        blocks, gates = -(-samples // self.lanes), len(self.tables.step_gate)
         work = blocks * gates * (_GATE[gradient] + _ROW[gradient] * 2**self._num_qubits)
         return max(1, min(num_threads(), chunks, int(work / _WORTH_A_THREAD)))
 
