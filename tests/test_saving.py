@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfq_llm import HeadConfig, InputError, hybrid_classifier, plain_tensorflow, quantum_head
+from tfq_llm import HeadConfig, InputError, ReuploadingPQC, hybrid_classifier, plain_tensorflow, quantum_head
 
 EMBEDDINGS = np.random.default_rng(0).normal(size=[6, 7]).astype(np.float32)
 TEXTS = ["abc", "defgh", "", "a longer one"]
@@ -56,7 +56,13 @@ def traced(model: tf.keras.Model) -> tf.Module:
     return module
 
 
+def tfq_circuit() -> tf.keras.Model:
+    inputs = tf.keras.Input([3])
+    return tf.keras.Model(inputs, ReuploadingPQC(3, executor="tfq")(inputs))
+
+
 MODELS = {
+    "tfq": lambda: (tfq_circuit(), EMBEDDINGS[:, :3]),
     "head": lambda: (head(), EMBEDDINGS),
     "two encoders": lambda: (head(num_encoders=2, num_measured=3), EMBEDDINGS),
     "texts": lambda: (hybrid_classifier(Lengths(), 2, HeadConfig(**SMALL)), np.array(TEXTS)),
@@ -87,7 +93,10 @@ def test_a_head_that_calls_python_is_refused_and_leaves_nothing(way, settings, t
     assert np.isfinite(model(EMBEDDINGS)).all()
 
 
-@pytest.mark.parametrize(("kind", "way"), [("texts", "export"), ("nested", "save"), ("nested", "saved_model")])
+@pytest.mark.parametrize(
+    ("kind", "way"),
+    [("texts", "export"), ("nested", "save"), ("nested", "saved_model"), ("tfq", "export"), ("tfq", "saved_model")],
+)
 def test_so_are_models_that_hold_one(kind, way, tmp_path):
     refused(way, MODELS[kind]()[0], tmp_path)
 
@@ -102,7 +111,13 @@ def test_a_directory_that_is_there_stays_as_it_was(tmp_path):
 
 @pytest.mark.slow
 def test_plain_tensorflow_loads_where_nothing_of_ours_is(tmp_path, fresh_process):
-    for kind, way in [("head", "traced"), ("two encoders", "saved_model"), ("texts", "export"), ("nested", "save")]:
+    for kind, way in [
+        ("tfq", "export"),
+        ("head", "traced"),
+        ("two encoders", "saved_model"),
+        ("texts", "export"),
+        ("nested", "save"),
+    ]:
         model, inputs = MODELS[kind]()
         folder = tmp_path / f"{kind} by {way}"
         folder.mkdir()

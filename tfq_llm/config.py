@@ -105,6 +105,10 @@ class HeadConfig(Section):
                 "the adjoint gradient of a noisy circuit is a mean over trajectories: set head.trajectories, or head.gradient to "
                 "parameter-shift or spsa"
             )
+        if not noisy and self.shots is None and self.gradient != "adjoint":
+            raise ValueError(f"gradient is {self.gradient}, which is for what is sampled: set head.shots, or leave it out")
+        if self.executor == "tfq" and (noisy or self.shots is not None) and self.gradient != "parameter-shift":
+            raise ValueError("TensorFlow Quantum differentiates what it samples by parameter shift: set head.gradient to that")
         if self.executor == "tfq" and self.noise != "none" and "per-qubit" not in self.noise:
             raise ValueError(
                 "TensorFlow Quantum has no two-qubit noise: for head.executor tfq set head.noise to depolarizing:P1,P2,per-qubit"

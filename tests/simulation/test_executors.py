@@ -48,6 +48,10 @@ def test_exact_executors_give_cirqs_values(name):
     ids=str,
 )
 def test_sampled_executors_have_cirqs_means(name, options):
+    if name == "tfq":
+        options = options | {"gradient": "parameter-shift"}
+        if "shots" in options:
+            options.pop("trajectories", None)
     model = Sampling(**options).noise_model
     noisy = noisy_circuit(ANSATZ.circuit, model, readout=options.get("readout_error", 0.0), measured=ANSATZ.qubits)
     draws = executed(name, 200, **options)
@@ -82,8 +86,15 @@ def test_the_executor_takes_idle_qubits():
         ("compiled", {"trajectories": 3}, "trajectories are for noisy circuits"),
         ("tfq", {"trajectories": 3}, "trajectories are for noisy circuits"),
         ("compiled", {"noise": "aria-1", "shots": 3}, "adjoint gradient of a noisy circuit is a mean over trajectories"),
-        ("tfq", {"noise": "aria-1", "shots": 3}, "no two-qubit channels.*'depolarizing:P1,P2,per-qubit'"),
-        ("tfq", {"noise": "depolarizing:0.1,0.1", "trajectories": 3}, "cannot run depolarize"),
+        (
+            "tfq",
+            {"noise": "aria-1", "shots": 3, "gradient": "parameter-shift"},
+            "no two-qubit channels.*P1,P2,per-qubit'",
+        ),
+        ("tfq", {"noise": "depolarizing:0.1,0.1", "trajectories": 3, "gradient": "parameter-shift"}, "cannot run depolarize"),
+        ("tfq", {"shots": 3}, "TensorFlow Quantum .* differentiates what it samples by parameter shift"),
+        ("tfq", {"shots": 3, "gradient": "spsa"}, "TensorFlow Quantum .* differentiates what it samples by parameter shift"),
+        ("compiled", {"gradient": "spsa"}, "exact values have adjoint gradients"),
         ("compiled", {"noise": "arria-1", "shots": 3}, "Did you mean 'aria-1'"),
         ("compiled", {"readout_error": 1.5, "shots": 3}, "readout_error must be a probability, from 0 to 1"),
         ("compiled", {"shots": 0}, "shots must be a whole number of at least 1"),

@@ -36,7 +36,7 @@ class ReuploadingPQC(tf.keras.layers.Layer):
         noise: "none", "aria-1", "forte-1", "depolarizing:P1,P2" (see `parse_noise`), or any `cirq.NoiseModel`.
         readout_error: the probability with which a measured qubit is read wrongly.
         gradient: of sampled values, "adjoint", "parameter-shift" or "spsa"; see `SamplingEngine`. The executor "tfq" knows only
-            "parameter-shift" there, and draws without a seed.
+            "parameter-shift", and draws without a seed.
         seed: of shots and trajectories. fixed: True for the same draws at every step.
         initializer: of the weights in radians; by default uniform in ±π.
 

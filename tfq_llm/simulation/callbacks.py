@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfq_llm.simulation.inputs import is_finite
 
-_REFUSAL = "this_model_calls_Python:save_tfq_llm.plain_tensorflow(model)_instead"
+_REFUSAL = "this_model_cannot_leave_its_process:save_tfq_llm.plain_tensorflow(model)_instead"
 
 
 def numpy_operation(
@@ -47,7 +47,7 @@ def numpy_operation(
 
     @tf.custom_gradient
     def operation(*inputs: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], list[tf.Tensor]]]:
-        with tf.control_dependencies(_refuse_to_be_saved()):
+        with tf.control_dependencies(refuse_to_be_saved()):
             found = _call(values, inputs, 1)[0]
         found.set_shape([inputs[0].shape[0], width])
 
@@ -62,12 +62,13 @@ def numpy_operation(
     return operation(*inputs)
 
 
-def _refuse_to_be_saved() -> list[tf.Tensor]:
+def refuse_to_be_saved() -> list[tf.Tensor]:
     """What makes a graph that depends on it refuse to become a SavedModel.
 
-    A graph that calls back into Python can be saved but not loaded by another process. It therefore gets a resource that nothing
-    tracks: TensorFlow itself does not save such a graph, and its message shows the resource's name. Every call has one of its
-    own, for TensorFlow's search for what refers to it would otherwise find all graphs of the process.
+    A graph that calls back into Python, or that has TensorFlow Quantum's operations, can be saved, but a process that knows
+    neither cannot load it. It therefore gets a resource that nothing tracks: TensorFlow itself does not save such a graph, and
+    its message shows the resource's name. Every call has one of its own, for TensorFlow's search for what refers to it would
+    otherwise find all graphs of the process.
     """
     if tf.executing_eagerly():
         return []

@@ -28,6 +28,9 @@ class CompiledSimulator(cirq.SimulatesExpectationValues):
         self._engine = lru_cache(maxsize=64)(self._make_engine)
         self._dtype = dtype
 
+    def __reduce__(self) -> tuple[type[CompiledSimulator], tuple[str]]:
+        return CompiledSimulator, (self._dtype,)
+
     def simulate_expectation_values_sweep_iter(
         self,
         program: cirq.AbstractCircuit,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -50,6 +50,11 @@ class Sampling:
             raise InputError(f"readout_error must be a probability, from 0 to 1, not {self.readout_error!r}.")
         if self.trajectories is not None and not self.is_noisy:
             raise InputError("trajectories are for noisy circuits: give noise or a readout error, or leave them out.")
+        if self.is_exact and self.gradient != "adjoint":
+            raise InputError(
+                f"exact values have adjoint gradients; '{self.gradient}' is for what is sampled: give shots or trajectories, or "
+                "leave the gradient out."
+            )
         if self.is_noisy and self.shots is None and self.trajectories is None:
             raise InputError("noise is simulated by trajectories or by shots: say how many of either.")
 
@@ -113,6 +118,13 @@ def make_executor(
             "the executor 'tensorflow' is exact: it knows neither noise nor shots nor trajectories. Use executor='compiled' or "
             "'tfq'."
         )
+    if sampling.readout_error and any(pauli != cirq.Z for pauli in _paulis(observables)):
+        raise InputError("a readout error is a wrongly read Z: observables with X or Y cannot have one here.")
+    if name == "tfq" and (sampling.gradient != "parameter-shift" or sampling.fixed or (sampling.shots and sampling.trajectories)):
+        raise InputError(
+            "TensorFlow Quantum draws anew at every step, by shots or by trajectories, and differentiates what it samples by "
+            "parameter shift: give gradient='parameter-shift', fixed=False, and one of shots and trajectories."
+        )
     measured = sorted({qubit for observable in observables for qubit in observable.qubits})
     noisy = (sampling.noisy(circuit, measured), *case[1:])
     if sampling.is_noisy and noisy[0] == circuit:  # noise of strength 0
@@ -127,6 +139,12 @@ def make_executor(
 
     options = {name: getattr(sampling, name) for name in ("shots", "trajectories", "gradient", "seed", "fixed")}
     return SampledExecutor(SamplingEngine(*noisy, qubits=qubits, **options))
+
+
+def _paulis(observables: Sequence[Observable]) -> Iterator[cirq.Pauli]:
+    for observable in observables:
+        for string in [observable] if isinstance(observable, cirq.PauliString) else observable:
+            yield from string.values()
 
 
 def _exact(

@@ -32,7 +32,7 @@ def numbers(name: str, given: ArrayLike, dtype: DTypeLike, *, finite: bool = Tru
         raise InputError(f"{name} must be an array of real numbers, not {given!r:.60}.") from None
     if finite and not is_finite(array):
         place = tuple(map(int, np.argwhere(~np.isfinite(array))[0]))
-        where = f"row {place[0]}" + (f", column {place[1]}" if len(place) > 1 else "")
+        where = ", ".join(f"{axis} {number}" for axis, number in zip(("row", "column"), place, strict=False)) or "it"
         raise InputError(f"{name} must be finite; {where} is {array[place]}.")
     return array
 

@@ -137,6 +137,8 @@ def compile_circuit(
         InputError: a gate is not supported or holds an unknown symbol (both named with their moment), a symbol is named twice,
             or a qubit is not listed.
     """
+    if len(set(qubits)) < len(qubits):
+        raise InputError("a qubit stands twice in the list of qubits.")
     missing = circuit.all_qubits() - set(qubits)
     if missing:
         raise InputError(f"the circuit acts on {sorted(missing)}, which the list of qubits lacks: add them.")
@@ -160,9 +162,11 @@ class _Compiler:
         self.sites: list[Site] = []
 
     def add(self, operation: cirq.Operation, moment: int) -> None:
-        if len(operation.qubits) > 2 or cirq.is_measurement(operation):
+        if len(operation.qubits) > 2 or cirq.is_measurement(operation) or any(q.dimension != 2 for q in operation.qubits):
             raise _unsupported(operation, moment)
-        for plain in plain_operations(operation):
+        if not operation.qubits and cirq.has_unitary(operation):
+            return  # a global phase
+        for plain in plain_operations(_with_numbers(operation)):
             if isinstance(plain.gate, cirq.EigenGate) and cirq.is_parameterized(plain.gate):
                 self.gates.append(self._parameterized(plain, operation, moment))
             elif not cirq.is_parameterized(plain) and cirq.has_unitary(plain):
@@ -200,6 +204,13 @@ class _Compiler:
         return tuple(self._positions[qubit] for qubit in operation.qubits)
 
 
+def _with_numbers(operation: cirq.Operation) -> cirq.Operation:
+    """The operation with expressions without symbols, such as sympy.pi, as numbers; Cirq takes these for parameters."""
+    if cirq.is_parameterized(operation) and not cirq.parameter_names(operation):
+        return cirq.resolve_parameters(operation, {"": 0.0})  # an empty resolver would change nothing
+    return operation
+
+
 def constant_gate(qubits: tuple[int, ...], matrix: np.ndarray) -> Gate:
     matrices = matrix.astype(complex)[None]
     return Gate(qubits, "constant", 0, 0.0, 0.0, np.zeros(1), matrices, np.zeros_like(matrices))
@@ -211,13 +222,15 @@ def _unsupported(operation: cirq.Operation, moment: int) -> InputError:
 
 def _linear(exponent: sympy.Expr, operation: cirq.Operation, moment: int) -> tuple[str, float, float]:
     """The expression as (symbol, scale, shift)."""
-    symbols = list(exponent.free_symbols)
+    symbols = sorted(exponent.free_symbols, key=str)
     scale = exponent.diff(symbols[0])
-    if len(symbols) != 1 or not scale.is_number:
+    shift = exponent.subs(symbols[0], 0)
+    if len(symbols) != 1 or not (scale.is_number and scale.is_real and shift.is_real):
         raise InputError(
-            f"the angle of {operation} in moment {moment} must be a linear expression of one symbol, not {exponent}."
+            f"the angle of {operation} in moment {moment} must be a linear expression of one symbol, not {exponent}: a real "
+            "number times the symbol, plus a real number."
         )
-    return str(symbols[0]), float(scale), float(exponent.subs(symbols[0], 0))
+    return str(symbols[0]), float(scale), float(shift)
 
 
 def _spectrum(gate: cirq.EigenGate) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -12,6 +12,7 @@ import tensorflow_quantum as tfq
 
 from tfq_llm.circuits.tfq_support import unsupported_by_tfq
 from tfq_llm.errors import InputError
+from tfq_llm.simulation.callbacks import refuse_to_be_saved
 from tfq_llm.simulation.pauli import Observable
 
 
@@ -51,7 +52,9 @@ class TfqExecutor:
     def __call__(self, data: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         batch = tf.shape(data)[0]
         values = tf.concat([data, tf.tile(weights[None, :], [batch, 1])], axis=1)
-        return self._layer([tf.tile(self._empty, [batch]), tf.gather(values, self._order, axis=1)])
+        with tf.control_dependencies(refuse_to_be_saved()):
+            circuits = tf.tile(self._empty, [batch])
+        return self._layer([circuits, tf.gather(values, self._order, axis=1)])
 
 
 def sampled_tfq_executor(

@@ -124,6 +124,20 @@ def test_upstream_is_checked(upstream, message):
         engine().gradients(DATA, WEIGHTS, upstream=upstream)
 
 
+@pytest.mark.parametrize(
+    ("operation", "angle"),
+    [
+        (cirq.ry(sympy.pi / 2).on(cirq.LineQubit(0)), np.pi / 2),
+        ((cirq.X ** sympy.Rational(1, 4)).on(cirq.LineQubit(0)), np.pi / 4),
+        (cirq.global_phase_operation(1j), 0.0),
+    ],
+)
+def test_numbers_of_sympy_and_global_phases_are_taken(operation, angle):
+    a = cirq.LineQubit(0)
+    values = CompiledEngine(cirq.Circuit(operation), [cirq.PauliString(cirq.Z(a))], qubits=[a]).values()
+    np.testing.assert_allclose(values, [[np.cos(angle)]], atol=1e-6)
+
+
 def test_a_loss_that_is_not_finite_shows_in_the_gradient():
     found = engine().gradients(DATA, WEIGHTS, upstream=[[1, 1], [np.nan, 1], [1, 1]])
     assert np.isfinite(found.values).all()

@@ -237,7 +237,10 @@ def _kept_on_disk(sources: str, dtype: np.dtype) -> Any:
             _run_chunks(*arguments)
 
     run_chunks.__qualname__ = run_chunks.__name__ = f"run_chunks_{dtype}"
-    return numba.njit(nogil=True, cache=True)(run_chunks)
+    try:
+        return numba.njit(nogil=True, cache=True)(run_chunks)
+    except RuntimeError:  # numba found no directory that it may write to
+        return numba.njit(nogil=True)(run_chunks)
 
 
 _SOURCES = "".join(sha256(path.read_bytes()).hexdigest() for path in sorted(Path(__file__).parent.glob("*.py")))

@@ -38,10 +38,9 @@ def announced(kernel: Any, what: str) -> Iterator[None]:
 
 def _watch(kernel: Any, what: str, done: threading.Event) -> None:
     while not done.wait(_PATIENCE):
-        if kernel.stats.cache_misses:
-            print(
-                f"Compiling the simulation's kernels for this processor ({what}). Later processes will find them on disk.",
-                file=sys.stderr,
-                flush=True,
-            )
+        misses, path = kernel.stats.cache_misses, kernel.stats.cache_path
+        if misses or path is None:
+            later = "will find them on disk" if path else "will do so again, unless NUMBA_CACHE_DIR names a writable directory"
+            message = f"Compiling the simulation's kernels for this processor ({what}). Later processes {later}."
+            print(message, file=sys.stderr, flush=True)
             return

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cached_property
 
 import cirq
@@ -30,6 +29,8 @@ from tfq_llm.simulation.sampling.randomness import generator
 class SamplingEngine:
     """Expectation values of observables as a quantum computer gives them: from a finite number of shots, from noisy gates, or
     both.
+
+    The same inputs and seed give the same estimate; for independent repetitions give other seeds.
 
     Args:
         circuit: as for `CompiledEngine`; with noise channels if `trajectories` is given, or `shots`.
@@ -122,38 +123,44 @@ class SamplingEngine:
         self, data: ArrayLike | None = None, weights: ArrayLike | None = None, upstream: ArrayLike | None = None
     ) -> Gradients:
         """Values, and the gradients of Σ upstream · values; `upstream` is [batch, K], by default all ones."""
+        by_data, by_weights = self.gradients_alone(data, weights, upstream)
+        return Gradients(self.values(data, weights), by_data, by_weights, None)
+
+    def gradients_alone(
+        self, data: ArrayLike | None = None, weights: ArrayLike | None = None, upstream: ArrayLike | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The gradients by data and by weights; the values themselves, which cost shots of their own, are not estimated again."""
         batch = self._batch(data, weights)
         factors = upstream_factors(upstream, len(batch), self.num_observables)
-        found = self._adjoint(batch, factors) if self.gradient == "adjoint" else self._from_evaluations(batch, factors)
-        values, by_data, by_weights = (each.astype(self.dtype) for each in (found.values, found.data, found.weights))
-        return Gradients(values, by_data, by_weights, None)
+        by_data, by_weights = (
+            self._adjoint(batch, factors) if self.gradient == "adjoint" else self._from_evaluations(batch, factors)
+        )
+        return by_data.astype(self.dtype), by_weights.astype(self.dtype)
 
-    def _adjoint(self, batch: Batch, upstream: np.ndarray) -> Gradients:
+    def _adjoint(self, batch: Batch, upstream: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if not self._program.sites:
             found = self._exact.gradients(batch, upstream)
         else:
-            found = self._trajectory_evaluator.gradients(batch, upstream, self._rng(batch, "values"))
-        if self.shots is None:
-            return found
-        return replace(found, values=self._evaluator.estimate(batch, self._rng(batch, "values")).values)
+            # Without shots, of the very trajectories that the values are means of.
+            purpose = "values" if self.shots is None else "gradient"
+            found = self._trajectory_evaluator.gradients(batch, upstream, self._rng(batch, purpose))
+        return found.data, found.weights
 
-    def _from_evaluations(self, batch: Batch, upstream: np.ndarray) -> Gradients:
+    def _from_evaluations(self, batch: Batch, upstream: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         rng, common = self._rng(batch, "gradient"), self._occurrence_evaluator.common_draws
 
         def evaluate(angles: np.ndarray) -> np.ndarray:
             own = self._rng(batch, "values") if common else rng
             return self._occurrence_evaluator.estimate(Batch(angles, np.zeros(0)), own).values
 
-        values = self._evaluator.estimate(batch, self._rng(batch, "values")).values
         if self.gradient == "spsa":
             moves = self._rng(batch, "moves")
-            by_data, by_weights = simultaneous_perturbation(
+            return simultaneous_perturbation(
                 self._occurrences, batch.data, batch.weights, upstream, evaluate, self.spsa_step, moves
             )
-            return Gradients(values, by_data, by_weights, None)
         angles = self._occurrences.angles(batch.data, batch.weights)
         by_angles = parameter_shift(self._occurrences, angles, upstream, evaluate, one_shift_at_a_time=common)
-        return Gradients(values, *self._occurrences.pull(by_angles), None)
+        return self._occurrences.pull(by_angles)
 
     @cached_property
     def _evaluator(self) -> ShotEvaluator | TrajectoryEvaluator:

@@ -1,9 +1,8 @@
 """Where noise strikes: draws of a program's noise sites, with few trajectories well spent.
 
 The trajectory without any error is the most likely one, so it is simulated once and counts with its probability. All others are
-drawn
-under the condition that there is an error somewhere, and the place of the first error is stratified: T trajectories see it once
-in every Tth part of its distribution. The mean is unbiased.
+drawn under the condition that there is an error somewhere, and the place of the first error is stratified: T trajectories see it
+once in every Tth part of its distribution. The mean is unbiased.
 """
 
 from __future__ import annotations
