@@ -36,7 +36,7 @@ def test_a_second_process_finds_what_the_first_compiled(fresh_process, monkeypat
 
 
 def test_compiling_is_announced_and_loading_is_not(capfd):
-    kernel = SimpleNamespace(stats=SimpleNamespace(cache_misses={}))
+    kernel = SimpleNamespace(stats=SimpleNamespace(cache_misses={}, cache_path="here"))
     with announced(kernel, "loaded"):
         time.sleep(0.8)
     assert not capfd.readouterr().err

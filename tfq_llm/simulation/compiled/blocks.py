@@ -87,7 +87,7 @@ def _run_chunks(
     rows, parts, chunks = 1 << tables.sizes[0], len(work_reals) // len(work), len(weight_gradient)
     blocks = (len(values) + lanes - 1) // lanes
     set_weight_waves(tables, lanes, waves, weights)
-    struck = np.zeros(len(tables.noise_sites) - 1, np.bool_)
+    struck = np.ones(len(tables.noise_sites) - 1, np.bool_)
     build_matrices(tables, lanes, work, products, factors, waves, struck, False)
     for chunk in range(first_chunk, last_chunk):
         for block in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):

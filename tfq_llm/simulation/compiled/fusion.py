@@ -44,6 +44,10 @@ class Factor:
     def is_constant(self) -> bool:
         return all(wave.source == "constant" for wave in self.waves)
 
+    @property
+    def is_noise(self) -> bool:
+        return any(wave.source == "noise" for wave in self.waves)
+
     def after(self, constant: Factor) -> Factor:
         """This factor preceded by a constant one."""
         return Factor(self.waves, self.cosine @ constant.cosine[0], self.sine @ constant.cosine[0])
@@ -83,11 +87,14 @@ class FusedGate:
         return (1, 4) if self.partner is not None else (1 if self.select is None else 2, 2)
 
     def append(self, factor: Factor) -> None:
-        """Puts a factor of this gate's shape behind the others; constants are multiplied into their neighbours."""
+        """Puts a factor of this gate's shape behind the others; constants are multiplied into their neighbours.
+
+        Not into noise: where it does not strike, which is nearly everywhere, it is 1 and costs nothing.
+        """
         last = self.factors[-1] if self.factors else None
-        if last is not None and factor.is_constant:
+        if last is not None and factor.is_constant and not last.is_noise:
             self.factors[-1] = last.before(factor)
-        elif last is not None and last.is_constant:
+        elif last is not None and last.is_constant and not factor.is_noise:
             self.factors[-1] = factor.after(last)
         else:
             self.factors.append(factor)

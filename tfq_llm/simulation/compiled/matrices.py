@@ -32,7 +32,8 @@ def set_weight_waves(tables, lanes, waves, weights):
 def set_sample_waves(tables, lanes, waves, struck, data, draws, first, count):
     """The waves of `count` samples from row `first` of `data` and column `first` of `draws` on; angles 0 in lanes left over.
 
-    `struck` is told at which noise sites there is an error in any of the samples.
+    `struck` is told at which noise sites there is an error in any of the samples; it comes with what the last block said, or
+    True.
     """
     for angle in range(len(tables.angle_column)):
         column, scale, shift = tables.angle_column[angle], tables.angle_scale[angle], tables.angle_shift[angle]
@@ -43,9 +44,12 @@ def set_sample_waves(tables, lanes, waves, struck, data, draws, first, count):
                 waves[row + lane], waves[row + lanes + lane] = math.cos(value), math.sin(value)
     row = (1 + 2 * len(tables.angle_column)) * lanes
     for site in range(len(struck)):
-        struck[site] = False
+        before, struck[site] = struck[site], False
         for lane in range(count):
             struck[site] |= draws[site, first + lane] != 0
+        if not (before or struck[site]):
+            row += lanes * (tables.noise_sites[site + 1] - tables.noise_sites[site])
+            continue
         for noise in range(tables.noise_sites[site], tables.noise_sites[site + 1]):
             outcome = tables.noise_outcome[noise]
             if struck[site]:
@@ -88,20 +92,20 @@ def pull_matrices(tables, lanes, work, products, pulls, factor_row, spare_row, w
 
     Of U = A F B, with the gradient W by U, the factor F gets Aᵀ W Bᵀ. Nobody asks for the gradient by noise.
     """
-    first_noise = 1 + 2 * len(tables.angle_column)
     for gate in range(len(tables.gate_blocks)):
         blocks, width = tables.gate_blocks[gate], tables.gate_width[gate]
         size = blocks * width**2
         start, end = tables.gate_factors[gate], tables.gate_factors[gate + 1]
         pull = pulls + tables.gate_matrix[gate] * lanes
         for factor in range(end - 1, start - 1, -1):
+            if not tables.factor_pulls[factor]:
+                break
             if factor == start:
-                if tables.term_wave[tables.factor_terms[factor]] < first_noise:
-                    _pull_factor(tables, lanes, work, pull, wave_pulls, factor, size)
+                _pull_factor(tables, lanes, work, pull, wave_pulls, factor, size)
                 break
             if _is_one(tables, factor, struck):
                 continue
-            if tables.term_wave[tables.factor_terms[factor]] < first_noise:
+            if tables.factor_site[factor] < 0:
                 before = products + tables.factor_product[factor - 1] * lanes
                 _multiply(work, lanes, spare_row, pull, width, 1, before, 1, width, blocks, width)
                 _pull_factor(tables, lanes, work, spare_row, wave_pulls, factor, size)

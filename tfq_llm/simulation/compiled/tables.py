@@ -28,7 +28,8 @@ class Tables(NamedTuple):
         gate_blocks, gate_width, gate_varies: number and width of a gate's matrices, and whether they differ by sample.
             gate_factors: ranges of factors. gate_matrix: its row.
         factor_terms: ranges of terms. factor_product: the row at which the product of a gate's factors up to this one starts.
-        factor_site: the noise site that makes the factor differ from 1 if it strikes, or −1.
+        factor_site: the noise site that makes the factor differ from 1 if it strikes, or −1. factor_pulls: whether it or an
+            earlier factor of its gate has an angle.
         term_wave, term_entries: a term is a wave times the entries of `constants` from there on.
         constants: entries of matrices, of the state's dtype.
         sweep_steps: ranges of steps.
@@ -52,6 +53,7 @@ class Tables(NamedTuple):
     factor_terms: np.ndarray
     factor_product: np.ndarray
     factor_site: np.ndarray
+    factor_pulls: np.ndarray
     term_wave: np.ndarray
     term_entries: np.ndarray
     constants: np.ndarray
@@ -111,6 +113,9 @@ def _matrix_tables(gates: Sequence[FusedGate], num_data: int, dtype: type[np.gen
         "factor_terms": _starts([len(found) for found in terms]),
         "factor_product": starts,
         "factor_site": _whole([_site(factor) for factor in factors]),
+        "factor_pulls": np.array(
+            [any(map(_has_angle, gate.factors[: k + 1])) for gate in gates for k in range(len(gate.factors))], bool
+        ),
         "term_wave": _whole([wave for found in terms for wave in found]),
         "term_entries": _starts([len(matrix) for matrix in flat])[:-1],
         "constants": (constants if np.issubdtype(dtype, np.complexfloating) else constants.real).astype(dtype),
@@ -163,11 +168,15 @@ class _Waves:
 
 def _site(factor: Factor) -> int:
     """The noise site whose draw 0 makes the factor 1; −1 if there is none."""
-    if any(wave.source != "noise" for wave in factor.waves):
+    if not factor.is_noise:
         return -1
     clean = [matrices for wave, matrices in zip(factor.waves, factor.cosine, strict=True) if not wave.frequency]
     is_one = len(clean) == 1 and np.allclose(clean[0], np.eye(factor.cosine.shape[-1]), atol=1e-12)
     return factor.waves[0].index if is_one else -1
+
+
+def _has_angle(factor: Factor) -> bool:
+    return not factor.is_constant and not factor.is_noise
 
 
 def _varies(factor: Factor) -> bool:

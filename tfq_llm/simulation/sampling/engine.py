@@ -123,28 +123,38 @@ class SamplingEngine:
         self, data: ArrayLike | None = None, weights: ArrayLike | None = None, upstream: ArrayLike | None = None
     ) -> Gradients:
         """Values, and the gradients of Σ upstream · values; `upstream` is [batch, K], by default all ones."""
-        by_data, by_weights = self.gradients_alone(data, weights, upstream)
-        return Gradients(self.values(data, weights), by_data, by_weights, None)
+        if self.gradient == "adjoint" and self.shots is None:
+            found = self._adjoint(*self._with_upstream(data, weights, upstream))
+            values, by_data, by_weights = (each.astype(self.dtype) for each in (found.values, found.data, found.weights))
+        else:
+            values = self.values(data, weights)
+            by_data, by_weights = self.gradients_alone(data, weights, upstream)
+        return Gradients(values, by_data, by_weights, None)
 
     def gradients_alone(
         self, data: ArrayLike | None = None, weights: ArrayLike | None = None, upstream: ArrayLike | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The gradients by data and by weights; the values themselves, which cost shots of their own, are not estimated again."""
-        batch = self._batch(data, weights)
-        factors = upstream_factors(upstream, len(batch), self.num_observables)
-        by_data, by_weights = (
-            self._adjoint(batch, factors) if self.gradient == "adjoint" else self._from_evaluations(batch, factors)
-        )
+        """The gradients by data and by weights; values, which may cost shots of their own, are not estimated for them."""
+        batch, factors = self._with_upstream(data, weights, upstream)
+        if self.gradient == "adjoint":
+            found = self._adjoint(batch, factors)
+            by_data, by_weights = found.data, found.weights
+        else:
+            by_data, by_weights = self._from_evaluations(batch, factors)
         return by_data.astype(self.dtype), by_weights.astype(self.dtype)
 
-    def _adjoint(self, batch: Batch, upstream: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _with_upstream(
+        self, data: ArrayLike | None, weights: ArrayLike | None, upstream: ArrayLike | None
+    ) -> tuple[Batch, np.ndarray]:
+        batch = self._batch(data, weights)
+        return batch, upstream_factors(upstream, len(batch), self.num_observables)
+
+    def _adjoint(self, batch: Batch, upstream: np.ndarray) -> Gradients:
         if not self._program.sites:
-            found = self._exact.gradients(batch, upstream)
-        else:
-            # Without shots, of the very trajectories that the values are means of.
-            purpose = "values" if self.shots is None else "gradient"
-            found = self._trajectory_evaluator.gradients(batch, upstream, self._rng(batch, purpose))
-        return found.data, found.weights
+            return self._exact.gradients(batch, upstream)
+        # Without shots, of the very trajectories that the values are means of.
+        purpose = "values" if self.shots is None else "gradient"
+        return self._trajectory_evaluator.gradients(batch, upstream, self._rng(batch, purpose))
 
     def _from_evaluations(self, batch: Batch, upstream: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         rng, common = self._rng(batch, "gradient"), self._occurrence_evaluator.common_draws
