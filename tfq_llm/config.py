@@ -49,7 +49,7 @@ class SentenceEncoderConfig(Section):
     )
     output_key: str | None = Field(None, description="of a SavedModel with several outputs: which one")
     precision: Literal["float32", "bfloat16"] = Field(
-        "float32", description="of the matrix products; bfloat16 tunes faster where the processor has it, and is not exact"
+        "float32", description="of the matrix products; bfloat16 is faster where the processor has units for it, and not exact"
     )
 
 
