@@ -60,10 +60,10 @@ def load(
         max_tokens: how much of a text is read, special tokens included. SavedModels have their own limit and ignore it.
         preprocessor: for a SavedModel that takes no strings, the directory or handle of its preprocessor.
         output_key: for a SavedModel with several outputs, which to use, such as "default" or "pooled_output".
-        precision: "bfloat16" multiplies the matrices of the dense layers in bfloat16, which makes encoding and tuning faster where
-            the processor has units for it (AMX; see docs/performance-sentence-encoder.md); elsewhere it is not measured. Vectors
-            differ from the exact ones (cosine above 0.9999), so such a sentence encoder has a fingerprint of its own. Weights stay
-            float32.
+        precision: "bfloat16" multiplies the matrices of the dense layers in bfloat16, which makes encoding and tuning faster
+            where the processor has units for it (AMX; see docs/performance-sentence-encoder.md); elsewhere it is not measured.
+            Vectors differ from the exact ones (cosine above 0.9999), so such a sentence encoder has a fingerprint of its own.
+            Weights stay float32.
         name: the Keras layer's name.
 
     Raises:
