@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -12,7 +12,7 @@ import sympy
 from tfq_llm.checks import flag, one_of, real_number, whole_number
 from tfq_llm.circuits.noise import DepolarizingNoise, IonQNoise, noisy_circuit, parse_noise
 from tfq_llm.errors import InputError
-from tfq_llm.simulation.pauli import Observable
+from tfq_llm.simulation.pauli import Observable, pauli_strings
 from tfq_llm.simulation.sampling.gradients import GRADIENTS
 
 EXECUTORS = ("compiled", "tfq", "tensorflow")
@@ -112,13 +112,14 @@ def make_executor(
     # Imported when chosen: a model that runs on plain TensorFlow must load where TensorFlow Quantum is not installed.
     case = (circuit, observables, data_symbols, weight_symbols)
     if sampling is None or sampling.is_exact:
-        return _exact(name, *case, qubits)
+        return _exact(name, case, qubits)
     if name == "tensorflow":
         raise InputError(
             "the executor 'tensorflow' is exact: it knows neither noise nor shots nor trajectories. Use executor='compiled' or "
             "'tfq'."
         )
-    if sampling.readout_error and any(pauli != cirq.Z for pauli in _paulis(observables)):
+    strings = [string for observable in observables for string in pauli_strings(observable)]
+    if sampling.readout_error and any(pauli != cirq.Z for string in strings for pauli in string.values()):
         raise InputError("a readout error is a wrongly read Z: observables with X or Y cannot have one here.")
     if name == "tfq" and (sampling.gradient != "parameter-shift" or sampling.fixed or (sampling.shots and sampling.trajectories)):
         raise InputError(
@@ -141,28 +142,16 @@ def make_executor(
     return SampledExecutor(SamplingEngine(*noisy, qubits=qubits, **options))
 
 
-def _paulis(observables: Sequence[Observable]) -> Iterator[cirq.Pauli]:
-    for observable in observables:
-        for string in [observable] if isinstance(observable, cirq.PauliString) else observable:
-            yield from string.values()
-
-
-def _exact(
-    name: str,
-    circuit: cirq.Circuit,
-    observables: Sequence[Observable],
-    data_symbols: Sequence[sympy.Symbol],
-    weight_symbols: Sequence[sympy.Symbol],
-    qubits: Sequence[cirq.Qid],
-) -> Any:
+def _exact(name: str, case: tuple[Any, ...], qubits: Sequence[cirq.Qid]) -> Any:
+    """The exact executor; `case` is circuit, observables, data symbols and weight symbols."""
     if name == "compiled":
         from tfq_llm.simulation.compiled_tensorflow import CompiledExecutor
 
-        return CompiledExecutor(circuit, observables, data_symbols, weight_symbols, qubits=qubits)
+        return CompiledExecutor(*case, qubits=qubits)
     if name == "tfq":
         from tfq_llm.simulation.quantum import TfqExecutor
 
-        return TfqExecutor(circuit, observables, data_symbols, weight_symbols)
+        return TfqExecutor(*case)
     from tfq_llm.simulation.tensorflow import TensorFlowExecutor
 
-    return TensorFlowExecutor(circuit, observables, data_symbols, weight_symbols, qubits=qubits)
+    return TensorFlowExecutor(*case, qubits=qubits)

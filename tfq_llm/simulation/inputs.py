@@ -51,6 +51,20 @@ def check_shape(name: str, array: np.ndarray, *shape: int | None) -> None:
         raise InputError(f"{name} has the shape {array.shape}; this circuit needs ({wanted}{',' * (len(shape) == 1)}).")
 
 
+def angles(
+    data: ArrayLike | None, weights: ArrayLike | None, num_data: int, num_weights: int, rows: int | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Data [rows, num_data] and weights [num_weights], float64 and checked; any number of rows if `rows` is None.
+
+    What a circuit has no symbols for may be None; data then have `rows` rows, or one.
+    """
+    by_sample = np.zeros([1 if rows is None else rows, 0]) if data is None else numbers("data", data, np.float64)
+    check_shape("data", by_sample, rows, num_data)
+    shared = np.zeros(0) if weights is None else numbers("weights", weights, np.float64)
+    check_shape("weights", shared, num_weights)
+    return by_sample, shared
+
+
 def upstream_factors(given: ArrayLike | None, rows: int, num_observables: int) -> np.ndarray:
     """What gradients are multiplied with, float64 [rows, K]; ones if nothing is given.
 

@@ -39,10 +39,11 @@ def pauli_terms(observables: Sequence[Observable], qubits: Sequence[cirq.Qid]) -
     if not observables:
         raise InputError("there must be at least one observable.")
     bits = {qubit: 1 << (len(qubits) - 1 - place) for place, qubit in enumerate(qubits)}
-    return [_term(row, string, bits) for row, observable in enumerate(observables) for string in _strings(observable)]
+    return [_term(row, string, bits) for row, observable in enumerate(observables) for string in pauli_strings(observable)]
 
 
-def _strings(observable: Observable) -> list[cirq.PauliString]:
+def pauli_strings(observable: Observable) -> list[cirq.PauliString]:
+    """The Pauli strings that an observable is the sum of, at least one; raises InputError if it is not an observable."""
     if isinstance(observable, (cirq.PauliString, cirq.PauliSum)):
         strings = [observable] if isinstance(observable, cirq.PauliString) else list(observable)
         return strings or [cirq.PauliString(coefficient=0)]

@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike
 from tfq_llm.checks import one_of
 from tfq_llm.errors import InputError
 from tfq_llm.simulation.compiled.runner import Batch, Gradients, Runner
-from tfq_llm.simulation.inputs import check_normalised, check_shape, numbers, state_norms, upstream_factors
+from tfq_llm.simulation.compiled.tables import state_type
+from tfq_llm.simulation.inputs import angles, check_normalised, check_shape, numbers, state_norms, upstream_factors
 from tfq_llm.simulation.pauli import Observable, pauli_terms
 from tfq_llm.simulation.program import compile_circuit
 
@@ -61,7 +62,7 @@ class CompiledEngine:
         register = check_register(circuit, qubits)
         self._program = compile_circuit(circuit, register, data_symbols, weight_symbols)
         self._terms = pauli_terms(observables, register)
-        self._runners: dict[np.dtype, Runner] = {}
+        self._runners: dict[type[np.generic], Runner] = {}
         self.num_qubits, self.num_observables = len(register), len(observables)
         self.num_data, self.num_weights = self._program.num_data, self._program.num_weights
 
@@ -108,15 +109,13 @@ class CompiledEngine:
 
     def runner(self, batch: Batch) -> Runner:
         """What runs a checked batch: the program for real or for complex amplitudes."""
-        dtype = self._state_type(_is_complex(batch.initial_state))
+        dtype = self._state_type(batch.initial_state)
         if dtype not in self._runners:
-            self._runners[dtype] = Runner(self._program, self._terms, dtype.type)
+            self._runners[dtype] = Runner(self._program, self._terms, dtype)
         return self._runners[dtype]
 
-    def _state_type(self, from_complex: bool) -> np.dtype:
-        """Complex if the program or the given amplitudes are."""
-        is_real = self._program.is_real and not from_complex
-        return self.dtype if is_real else np.result_type(self.dtype, np.complex64)
+    def _state_type(self, initial_state: ArrayLike | None) -> type[np.generic]:
+        return state_type(self._program, self.dtype.name, from_complex=_is_complex(initial_state))
 
     def _batch(
         self, data: ArrayLike | None, weights: ArrayLike | None, initial_state: ArrayLike | None
@@ -124,19 +123,15 @@ class CompiledEngine:
         """The checked inputs, and the norms [batch, 1] of states that were normalised here."""
         states = norms = None
         if initial_state is not None:
-            states = numbers("initial_state", initial_state, self._state_type(_is_complex(initial_state)))
+            states = numbers("initial_state", initial_state, self._state_type(initial_state))
             check_shape("initial_state", states, None, 2**self.num_qubits)
             if self.unnormalised == "normalise":
                 norms = state_norms(states)
                 states = states / norms
             elif self.unnormalised == "refuse":
                 check_normalised(states)
-        rows = 1 if states is None else len(states)
-        angles = np.zeros([rows, 0]) if data is None else numbers("data", data, np.float64)
-        check_shape("data", angles, None if states is None else rows, self.num_data)
-        shared = np.zeros(0) if weights is None else numbers("weights", weights, np.float64)
-        check_shape("weights", shared, self.num_weights)
-        return Batch(angles, shared, states), norms
+        rows = None if states is None else len(states)
+        return Batch(*angles(data, weights, self.num_data, self.num_weights, rows), states), norms
 
 
 def check_register(circuit: cirq.AbstractCircuit, qubits: Sequence[cirq.Qid] | None) -> list[cirq.Qid]:

@@ -7,7 +7,7 @@ free once it is fused with a rotation of its target. Its factors are multiplied 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -208,7 +208,7 @@ def _widened(old: FusedGate | None, new: FusedGate) -> list[Factor]:
     return [_mapped(factor, lambda m: np.kron(np.eye(2), m)) for factor in old.factors]
 
 
-def _mapped(factor: Factor, change) -> Factor:  # type: ignore[no-untyped-def]
+def _mapped(factor: Factor, change: Callable[[np.ndarray], np.ndarray]) -> Factor:
     return Factor(factor.waves, change(factor.cosine), change(factor.sine))
 
 

@@ -74,9 +74,9 @@ class Tables(NamedTuple):
         return int(self.factor_product[-1])
 
 
-def state_type(program: Program, dtype: str) -> type[np.generic]:
-    """The NumPy type of amplitudes: real if every matrix of the program is, in the precision of `dtype`."""
-    if program.is_real:
+def state_type(program: Program, dtype: str, *, from_complex: bool = False) -> type[np.generic]:
+    """The NumPy type of amplitudes in the precision of `dtype`: real if every matrix of the program and the initial state is."""
+    if program.is_real and not from_complex:
         return np.float32 if dtype == "float32" else np.float64
     return np.complex64 if dtype == "float32" else np.complex128
 

@@ -13,8 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from numba.core.compiler_lock import global_compiler_lock
 
-from tfq_llm.checks import is_whole
-from tfq_llm.errors import InputError
+from tfq_llm.checks import whole_number
 
 
 class _Pool:
@@ -53,9 +52,7 @@ def set_num_threads(count: int) -> None:
     Raises:
         InputError: the number is not a whole one of at least 1.
     """
-    if not is_whole(count) or count < 1:
-        raise InputError(f"the number of threads must be a whole number of at least 1, not {count!r}.")
-    _pool.count = int(count)
+    _pool.count = whole_number("the number of threads", count, 1)
 
 
 def num_threads() -> int:

@@ -16,7 +16,7 @@ from tfq_llm.errors import InputError
 from tfq_llm.simulation.compiled.engine import check_register
 from tfq_llm.simulation.compiled.runner import Batch, Gradients, Runner
 from tfq_llm.simulation.compiled.tables import state_type
-from tfq_llm.simulation.inputs import check_shape, numbers, upstream_factors
+from tfq_llm.simulation.inputs import angles, upstream_factors
 from tfq_llm.simulation.pauli import Observable, pauli_terms
 from tfq_llm.simulation.program import Program, compile_circuit
 from tfq_llm.simulation.sampling.evaluators import ShotEvaluator, TrajectoryEvaluator, has_jumps
@@ -168,8 +168,8 @@ class SamplingEngine:
             return simultaneous_perturbation(
                 self._occurrences, batch.data, batch.weights, upstream, evaluate, self.spsa_step, moves
             )
-        angles = self._occurrences.angles(batch.data, batch.weights)
-        by_angles = parameter_shift(self._occurrences, angles, upstream, evaluate, one_shift_at_a_time=common)
+        unshifted = self._occurrences.angles(batch.data, batch.weights)
+        by_angles = parameter_shift(self._occurrences, unshifted, upstream, evaluate, one_shift_at_a_time=common)
         return self._occurrences.pull(by_angles)
 
     @cached_property
@@ -204,8 +204,4 @@ class SamplingEngine:
         return generator(self.seed, np.frombuffer(purpose.encode(), np.uint8), *inputs)
 
     def _batch(self, data: ArrayLike | None, weights: ArrayLike | None) -> Batch:
-        angles = np.zeros([1, 0]) if data is None else numbers("data", data, np.float64)
-        check_shape("data", angles, None, self._program.num_data)
-        shared = np.zeros(0) if weights is None else numbers("weights", weights, np.float64)
-        check_shape("weights", shared, self._program.num_weights)
-        return Batch(angles, shared)
+        return Batch(*angles(data, weights, self._program.num_data, self._program.num_weights, None))

@@ -71,17 +71,12 @@ class ErrorModel:
             draws = self._draws(place, clean, rng, conditional=erring < count)
             yield Trajectories(sample, weight, clean, draws)
 
-    def erring(self, samples: np.ndarray, rng: np.random.Generator) -> Iterator[Trajectories]:
-        """A trajectory with at least one error for every entry of `samples`, ascending, a bounded number at a time."""
+    def single(self, samples: np.ndarray, rng: np.random.Generator, *, erring: bool) -> Iterator[Trajectories]:
+        """A trajectory for every entry of `samples`, ascending, a bounded number at a time; each with an error if `erring`."""
         for start, end in self._slices(len(samples)):
             place, none = rng.random(end - start), np.zeros(end - start, dtype=bool)
-            yield Trajectories(samples[start:end], np.ones(end - start), none, self._draws(place, none, rng, conditional=True))
-
-    def any(self, samples: np.ndarray, rng: np.random.Generator) -> Iterator[Trajectories]:
-        """A trajectory, with or without errors, for every entry of `samples`, ascending, a bounded number at a time."""
-        for start, end in self._slices(len(samples)):
-            place, none = rng.random(end - start), np.zeros(end - start, dtype=bool)
-            yield Trajectories(samples[start:end], np.ones(end - start), none, self._draws(place, none, rng, conditional=False))
+            draws = self._draws(place, none, rng, conditional=erring)
+            yield Trajectories(samples[start:end], np.ones(end - start), none, draws)
 
     def _slices(self, lanes: int) -> Iterator[tuple[int, int]]:
         for start in range(0, lanes, self._step):

@@ -117,7 +117,7 @@ class ShotEvaluator:
             clean = rng.binomial(self._shots, self._errors.clean_probability, len(batch))
             sites, at_least_one = len(self._errors), self._errors.clean_probability > 0
             others = np.repeat(everyone, self._shots - clean)
-            for some in self._errors.erring(others, rng) if at_least_one else self._errors.any(others, rng):
+            for some in self._errors.single(others, rng, erring=at_least_one):
                 yield _lanes(batch, some), some.sample, np.ones(len(some.sample), dtype=int)
         for start in range(0, len(batch), self._at_once):
             sample = everyone[start : start + self._at_once]
