@@ -41,6 +41,10 @@ class Meeting:
     def ratio(self) -> float:
         return self.seconds / self.engine
 
+    @property
+    def bound(self) -> float:
+        return AT_10_32 if (self.qubits, self.batch) == (10, 32) else AT_LEAST
+
 
 def measure(plan: Plan, python: Path, script: Path, timeout: float) -> list[Meeting]:
     """Every peer at every point; raises MismatchError if results differ."""
@@ -79,11 +83,9 @@ def packages(meetings: list[Meeting]) -> list[str]:
 
 def fastest(meetings: list[Meeting]) -> list[Meeting]:
     """The peer that comes nearest to the engine, at every point where one gave a result."""
-    points = dict.fromkeys((meeting.qubits, meeting.batch) for meeting in meetings if not meeting.failed)
-    return [
-        min((m for m in meetings if (m.qubits, m.batch) == point), key=lambda m: m.ratio if not m.failed else 1e99)
-        for point in points
-    ]
+    finished = [meeting for meeting in meetings if not meeting.failed]
+    points = dict.fromkeys((meeting.qubits, meeting.batch) for meeting in finished)
+    return [min((m for m in finished if (m.qubits, m.batch) == point), key=lambda m: m.ratio) for point in points]
 
 
 def section(meetings: list[Meeting]) -> Section:
@@ -107,26 +109,21 @@ def section(meetings: list[Meeting]) -> Section:
 
 def _row(point: Meeting, meetings: list[Meeting]) -> tuple[str, ...]:
     here = {m.peer: m for m in meetings if (m.qubits, m.batch) == (point.qubits, point.batch)}
-    bound = _bound(point)
     return (
         str(point.qubits),
         str(point.batch),
         milliseconds(point.engine),
         *(milliseconds(here[peer].seconds) for peer in PEERS),
         number(point.ratio),
-        f"{bound:g}",
-        verdict(point.ratio >= bound),
+        f"{point.bound:g}",
+        verdict(point.ratio >= point.bound),
     )
-
-
-def _bound(point: Meeting) -> float:
-    return AT_10_32 if (point.qubits, point.batch) == (10, 32) else AT_LEAST
 
 
 def _marks(points: list[Meeting]) -> tuple[Mark, ...]:
     marks = []
     for bound, what in ((AT_LEAST, "fastest peer; lowest ratio"), (AT_10_32, "fastest peer")):
-        among = [point for point in points if _bound(point) == bound]
+        among = [point for point in points if point.bound == bound]
         if among:
             worst = min(among, key=lambda point: point.ratio)
             marks.append(Mark(f"{what}, {worst.peer} at {worst.qubits} qubits × batch {worst.batch}", worst.ratio, bound))

@@ -22,7 +22,7 @@ THREAD_QUBITS, THREAD_SAMPLES = (4, 8, 10, 12), 256
 
 def measure(plan: Plan) -> list[Growth]:
     """All five; gates are counted on the circuits."""
-    batches = plan.batches[:1] if len(plan.batches) == 1 else (plan.batches[0], plan.batches[-1])
+    batches = sorted({plan.batches[0], plan.batches[-1]})
     growths: list[tuple[str, str, str, list[Callable[[], Line]]]] = [
         ("qubits", "qubits", "reference circuit", [_by_qubits(plan, batch) for batch in batches]),
         ("gates", "gates", f"{NUM_QUBITS} qubits, batch {NUM_SAMPLES}, more uploads", [_by_gates(plan)]),
@@ -47,7 +47,7 @@ def section(plots: Sequence[tuple[str, str]]) -> Section:
     """The plots' files and captions under a heading."""
     return Section(
         "Growth",
-        "Seconds of value and gradient, the shortest of some calls at every point. Gates are added by more uploads of the data. "
+        "Time of value and gradient, the shortest of some calls at every point. Gates are added by more uploads of the data. "
         "Trajectories are those of the noisy circuit above; the error-free one is run once, however often it is drawn.",
         plots=tuple(plots),
     )

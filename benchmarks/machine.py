@@ -19,6 +19,12 @@ def cpu_model() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
+def extensions() -> str:
+    """Those of its instructions that decide how fast matrices are multiplied."""
+    known = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
+    return " ".join(name for name in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if name in known) or "none known"
+
+
 def cores() -> int:
     """Cores this process may use."""
     return len(os.sched_getaffinity(0))
@@ -42,6 +48,7 @@ def describe(command: str) -> list[tuple[str, str]]:
         ("command", f"`{command}`"),
         ("date", f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC"),
         ("processor", f"{cpu_model()}, {cores()} cores"),
+        ("vector instructions", extensions()),
         ("data caches of a core", cache_sizes()),
         ("memory", memory),
         ("load before", f"{os.getloadavg()[0]:.1f} processes, mean of a minute"),

@@ -15,6 +15,7 @@ class Plan:
         rounds, burst: how many turns every program has, and how many seconds each (at least one call).
         trajectories, shots: of a noisy and of a sampled step.
         wide_qubits: qubits of the step whose memory is measured, and those of the step it is compared with.
+        starts: processes of which the one that started fastest counts.
         fit_steps: steps of an epoch, of which the fastest counts.
         growth_qubits, growth_blocks, growth_batches, growth_trajectories: the plots' points.
     """
@@ -27,6 +28,7 @@ class Plan:
     trajectories: int = 1000
     shots: int = 1000
     wide_qubits: tuple[int, int] = (18, 14)
+    starts: int = 5
     fit_steps: int = 200
     growth_qubits: tuple[int, ...] = tuple(range(2, 19, 2))
     growth_blocks: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64)
@@ -45,6 +47,7 @@ QUICK = Plan(
     trajectories=10,
     shots=100,
     wide_qubits=(14, 10),
+    starts=2,
     fit_steps=20,
     growth_qubits=(2, 4, 6, 8, 10),
     growth_blocks=(1, 2, 4, 8),

@@ -10,7 +10,7 @@ import matplotlib
 
 matplotlib.use("svg")
 from matplotlib import pyplot as plt
-from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,11 @@ def _draw(growth: Growth, axes: Any) -> None:
             milliseconds = [second * 1e3 for second in line.seconds]
             axes.plot(line.places, milliseconds, label=line.label, color=colour, linestyle="--" if dashed else "-")
     axes.set(xlabel=growth.axis, ylabel="milliseconds a step", title=f"Value and gradient: {growth.title}", yscale="log")
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    lowest, highest = axes.get_ylim()
+    # Few powers of ten, or none, may lie within a short axis.
+    steps = (1.0, 2.0, 5.0) if highest < 1000 * lowest else (1.0,)
+    axes.yaxis.set_major_locator(LogLocator(subs=steps, numticks=20))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
     places = sorted({place for line in growth.lines for place in line.places})
     # Time grows as a power of everything but the qubits, of which it is an exponential.

@@ -51,7 +51,7 @@ class Section:
         return "\n\n".join(parts)
 
 
-def page(title: str, machine: Sequence[tuple[str, str]], notes: str, sections: Sequence[Section], plot_folder: str) -> str:
+def page(title: str, machine: Sequence[tuple[str, str]], notes: str, sections: Sequence[Section], plot_folder: str = "") -> str:
     """The whole page: what ran, what must hold and did, then the sections."""
     marks = [mark.row() for section in sections for mark in section.marks]
     held = sum(mark.holds for section in sections for mark in section.marks)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from typing import Any
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -45,25 +44,20 @@ class Peer:
         """Writes float32 [texts, dim] to a .npy file."""
         np.save(file, self._model.encode(self._texts, convert_to_numpy=True, show_progress_bar=False))
 
-    def encode(self, batch_size: int) -> float:
-        """Seconds to encode all texts; `encode` itself sorts them by length."""
-        started = time.perf_counter()
+    def encode(self, batch_size: int) -> None:
+        """Encodes all texts; the model's `encode` itself sorts them by length."""
         self._model.encode(self._texts, batch_size=batch_size, show_progress_bar=False)
-        return time.perf_counter() - started
 
-    def tune(self, batch_size: int, rows: int, dropout: bool) -> float:
-        """Seconds for tuning steps on the first `rows` texts in their order, tokenizing included."""
+    def tune(self, batch_size: int, rows: int, dropout: bool) -> None:
+        """Tuning steps on the first `rows` texts in their order, tokenizing included."""
         self._model.train(dropout)
-        started = time.perf_counter()
         for start in range(0, rows, batch_size):
             batch = slice(start, start + batch_size)
             self._optimizer.zero_grad()
             embeddings = self._model(self._tokenize(self._texts[batch]))["sentence_embedding"]
             contrastive_loss(self._labels[batch], embeddings).backward()
             self._optimizer.step()
-        elapsed = time.perf_counter() - started
         self._model.eval()
-        return elapsed
 
 
 def contrastive_loss(labels: torch.Tensor, embeddings: torch.Tensor) -> torch.Tensor:

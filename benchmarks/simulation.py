@@ -17,7 +17,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import typer
 
 import tfq_llm  # noqa: F401  # before TensorFlow, so that tf.keras is Keras 2
-from benchmarks import against_peers, against_tfq, fit_step, growth, limit, machine, noise_and_shots, wide
+from benchmarks import against_peers, against_tfq, fit_step, growth, limit, machine, noise_and_shots, start_up, wide
 from benchmarks.plan import FULL, QUICK, Plan
 from benchmarks.plots import save_plot
 from benchmarks.reference import MismatchError
@@ -54,6 +54,7 @@ def run(plan: Plan, output: Path, command: str, python: Path | None, script: Pat
     add(against_tfq.section(points))
     add(noise_and_shots.section(noise_and_shots.measure(plan)))
     add(wide.section(wide.measure(plan)))
+    add(start_up.section(start_up.measure(plan)))
     add(fit_step.section(fit_step.measure(plan)))
     add(limit.section(*limit.measure(plan)))
     grown = growth.measure(plan)

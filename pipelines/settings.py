@@ -38,7 +38,14 @@ def _kind(annotation: Any) -> str:
     """The type as a reader of YAML would say it."""
     if get_origin(annotation) is Literal:
         return " or ".join(str(choice) for choice in get_args(annotation))
-    names = {int: "whole number", float: "number", str: "text", bool: "true or false", type(None): "null"}
+    names: dict[Any, str] = {
+        int: "whole number",
+        float: "number",
+        tuple[float, float]: "two numbers",
+        str: "text",
+        bool: "true or false",
+        type(None): "null",
+    }
     kinds = get_args(annotation) or (annotation,)
     return ", or ".join(names[kind] for kind in kinds)
 

@@ -22,6 +22,18 @@ def test_packaged_configurations_are_valid_and_survive_a_round_trip(name, tmp_pa
     assert load_config(tmp_path / "again.yaml") == config
 
 
+def test_reading_a_configuration_loads_neither_tensorflow_nor_cirq(fresh_process):
+    code = "import sys, tfq_llm; tfq_llm.HeadConfig(shots=5); print({'tensorflow', 'cirq', 'numba'} & set(sys.modules))"
+    assert fresh_process(code).strip() == "set()"
+
+
+def test_a_pair_of_readout_errors_survives_a_round_trip(tmp_path):
+    config = make_config({"head": {"readout_error": [0.1, 0.2], "shots": 5, "gradient": "spsa", "fixed": True}})
+    assert config.head.readout_error == (0.1, 0.2)
+    (tmp_path / "again.yaml").write_text(dump_yaml(config))
+    assert load_config(tmp_path / "again.yaml") == config
+
+
 def test_settings_can_be_overridden(tmp_path):
     config = load_config(find("demo"), ["head.layers=2", "data.test_rows=null", "seed=5"])
     assert (config.head.layers, config.data.test_rows, config.seed) == (2, None, 5)
@@ -37,6 +49,9 @@ def test_settings_can_be_overridden(tmp_path):
         ({"head": {"padding": "none"}}, "head.padding: Input should be 'constant' or 'zero' (given: 'none')"),
         ({"head": {"num_qubits": 4, "connectivity": 4}}, "head: connectivity is 4, but must be below 4"),
         ({"head": {"num_encoders": 2, "merge": "concatenate"}}, "head: merge 'concatenate' needs num_qubits"),
+        ({"head": {"noise": "aria-1"}}, "head: noise is simulated by trajectories or by shots"),
+        ({"head": {"readout_error": [0.1]}}, "head.readout_error: a readout error is one probability or two"),
+        ({"head": {"readout_error": "0.1"}}, "head.readout_error: the readout error p01 must be a number, not '0.1'"),
         ({"data": {"embeddings": "a.npz"}}, "set tuning.enabled and joint.enabled to false"),
         ({"head": 3}, "head: Input should be a valid dictionary or instance of HeadConfig (given: 3)"),
     ],

@@ -160,14 +160,23 @@ def test_a_sampled_model_has_no_plain_form(settings):
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
-def test_keras_own_files_hold_any_model(suffix, tmp_path):
-    model = head(noise="aria-1", trajectories=2)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"noise": "aria-1", "trajectories": 2},
+        {"readout_error": (0.1, 0.2), "shots": 5, "gradient": "spsa", "fixed": True},
+    ],
+    ids=["noise", "two readout errors"],
+)
+def test_keras_own_files_hold_any_model(settings, suffix, tmp_path):
+    model = head(**settings)
     path = tmp_path / f"model{suffix}"
     if suffix == ".keras":
         model.save(path)
         again = tf.keras.models.load_model(path)
     else:
         model.save_weights(path)
-        again = quantum_head(7, 2, HeadConfig(**SMALL, noise="aria-1", trajectories=2), seed=0)
+        again = quantum_head(7, 2, HeadConfig(**SMALL, **settings), seed=0)
         again.load_weights(path)
     np.testing.assert_array_equal(again(EMBEDDINGS), model(EMBEDDINGS))
+    assert again.get_layer("reuploading_pqc").sampling == model.get_layer("reuploading_pqc").sampling

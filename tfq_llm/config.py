@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from yaml import YAMLError
 
 from tfq_llm.errors import InputError, did_you_mean
-
-# A state of 20 qubits is 4 MB a sample; beyond that an exact simulation is no longer something to train with here.
-MAX_QUBITS = 20
+from tfq_llm.execution import MAX_QUBITS, Executor, Gradient, Sampling, readout_errors
 
 
 class Section(BaseModel):
@@ -81,40 +79,28 @@ class HeadConfig(Section):
     )
     entangling: bool = Field(True, description="False leaves all CNOTs out (ablation)")
     shared: bool = Field(True, description="False gives every block PQC 1 angles of its own (ablation)")
-    executor: Literal["compiled", "tfq", "tensorflow"] = Field("compiled", description="what runs the circuits")
+    executor: Executor = Field("compiled", description="what runs the circuits")
 
     shots: int | None = Field(None, ge=1, description="measurements of the re-uploading circuit; default: exact values")
     trajectories: int | None = Field(None, ge=1, description="noisy circuits per sample, for noise without shots")
     noise: str = Field("none", description="of the re-uploading circuit's gates: none, aria-1, forte-1 or depolarizing:P1,P2")
-    readout_error: float = Field(0.0, ge=0, le=1, description="probability that a measured qubit is read wrongly")
-    gradient: Literal["adjoint", "parameter-shift", "spsa"] = Field("adjoint", description="of what is sampled")
+    readout_error: Annotated[float | tuple[float, float], BeforeValidator(readout_errors)] = Field(
+        0.0, description="probability that a measured qubit is read wrongly, or two: 0 read as 1, 1 read as 0"
+    )
+    gradient: Gradient = Field("adjoint", description="of what is sampled")
+    fixed: bool = Field(False, description="the same draws of shots and noise at every step")
 
     @model_validator(mode="after")
     def _samples(self) -> HeadConfig:
-        noisy = self.noise != "none" or self.readout_error > 0
-        if self.noise != "none":
-            from tfq_llm.circuits.noise import parse_noise
+        sampling = Sampling(self.shots, self.trajectories, self.noise, self.readout_error, self.gradient, fixed=self.fixed)
+        sampling.check_executor(self.executor)
+        if self.executor == "tfq" and sampling.is_noisy:
+            from tfq_llm.circuits.reuploading import reuploading_circuit
+            from tfq_llm.circuits.tfq_support import check_tfq_runs
 
-            parse_noise(self.noise)
-        if noisy and self.shots is None and self.trajectories is None:
-            raise ValueError("noise is simulated by trajectories or by shots: set head.trajectories or head.shots")
-        if not noisy and self.trajectories is not None:
-            raise ValueError("trajectories are for noisy circuits: set head.noise or head.readout_error, or leave them out")
-        if noisy and self.shots is not None and self.trajectories is None and self.gradient == "adjoint":
-            raise ValueError(
-                "the adjoint gradient of a noisy circuit is a mean over trajectories: set head.trajectories, or head.gradient to "
-                "parameter-shift or spsa"
-            )
-        if not noisy and self.shots is None and self.gradient != "adjoint":
-            raise ValueError(f"gradient is {self.gradient}, which is for what is sampled: set head.shots, or leave it out")
-        if self.executor == "tfq" and (noisy or self.shots is not None) and self.gradient != "parameter-shift":
-            raise ValueError("TensorFlow Quantum differentiates what it samples by parameter shift: set head.gradient to that")
-        if self.executor == "tfq" and self.noise != "none" and "per-qubit" not in self.noise:
-            raise ValueError(
-                "TensorFlow Quantum has no two-qubit noise: for head.executor tfq set head.noise to depolarizing:P1,P2,per-qubit"
-            )
-        if self.executor == "tensorflow" and (noisy or self.shots is not None):
-            raise ValueError("the executor 'tensorflow' is exact: for noise or shots set head.executor to compiled or tfq")
+            # Any size of the circuit has the same kinds of gates and noise.
+            ansatz = reuploading_circuit(2, connectivity=1, entangling=self.entangling)
+            check_tfq_runs(sampling.noisy(ansatz.circuit, ansatz.qubits))
         return self
 
     @model_validator(mode="after")

@@ -70,11 +70,14 @@ def quantum_head(input_dim: int, num_classes: int, config: HeadConfig | None = N
         config.readout_error,
         config.gradient,
         seed or 0,
+        config.fixed,
         initializer=_any_angle(for_pqc),
         name="reuploading_pqc",
     )(angles)
     start = tf.keras.initializers.GlorotUniform(for_logits)
-    logits = tf.keras.layers.Dense(num_classes, kernel_initializer=start, name="logits")(measured)
+    # Under a mixed policy the weights' dtype: a loss of half-precision logits would overflow.
+    dtype = tf.keras.mixed_precision.global_policy().variable_dtype
+    logits = tf.keras.layers.Dense(num_classes, kernel_initializer=start, dtype=dtype, name="logits")(measured)
     return compile_classifier(tf.keras.Model(inputs, logits, name="quantum_head"))
 
 

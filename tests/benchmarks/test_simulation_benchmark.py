@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import against_peers, peers, simulation
+from benchmarks import against_peers, fit_step, peers, simulation, start_up
 from benchmarks.cost import cost_of
 from benchmarks.noise_and_shots import check_estimates
 from benchmarks.plan import QUICK
@@ -27,6 +27,7 @@ TINY = replace(
     trajectories=2,
     shots=10,
     wide_qubits=(5, 4),
+    starts=1,
     fit_steps=2,
     growth_qubits=(2, 4),
     growth_blocks=(1, 2),
@@ -73,6 +74,7 @@ def test_a_run_writes_a_page_and_its_plots(tmp_path: Path, fake_peers, capsys: p
         "Against other simulators",
         "Noise and shots",
         "5 qubits",
+        "Start of a process",
         "A step of fit",
         "How near to the machine's limit",
         "Growth",
@@ -96,6 +98,21 @@ def test_every_row_of_a_table_has_its_header_s_length() -> None:
     assert "![a plot](folder/x.svg)" in text
     for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
         assert len({line.count("|") for line in table.splitlines()}) == 1
+
+
+def test_a_slow_start_does_not_hold() -> None:
+    slow, fast = (start_up.section(start_up.StartUp(5, seconds, 1.4)) for seconds in (2.1, 1.9))
+    assert [mark.holds for mark in (*slow.marks, *fast.marks)] == [False, True]
+    assert slow.rows == (("2.10", "1.40", "0.700"),)
+
+
+def test_the_engine_s_part_in_a_step_of_fit() -> None:
+    step = fit_step.FitStep(32, ("values", "gradients"), quantum=4e-3, within=2.1e-3, answered=1.5e-3, dense=1e-3, engine=2e-3)
+    assert (step.ratio, step.ratio_without_crossing) == (1.5, 1.25)
+    assert "would be 1.25 instead of 1.50" in fit_step.section(step).text
+    other_executor = replace(step, calls=(), engine=0.0)
+    assert "no engine call" in fit_step.section(other_executor).text
+    assert not fit_step.section(other_executor).marks[0].holds
 
 
 @pytest.mark.parametrize("name", ["value0", "gx_norm", "gw_norm"])

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import tensorflow as tf
 from tfq_llm import InputError
 from tfq_llm.encoders import SentenceEncoder, embedding_cache, encode
 from tfq_llm.encoders.embedding_cache import EmbeddingCache
+from tfq_llm.encoders.encode import _mapped
 
 TEXTS = ["a great movie", "un able", "", "the dog " * 30, "a great movie", "naive"]
 
@@ -49,6 +51,36 @@ def test_vectors_in_the_order_of_the_texts(tiny: SentenceEncoder, database: Path
     assert (vectors.dtype, vectors.shape) == (np.float32, (6, 32))
     for text, vector in zip(TEXTS, vectors, strict=True):
         np.testing.assert_allclose(vector, tiny(tf.constant([text]))[0], rtol=0, atol=1e-6)
+
+
+def test_batches_are_read_only_a_little_ahead() -> None:
+    read: list[int] = []
+
+    def batches() -> Iterator[int]:
+        for number in range(20):
+            read.append(number)
+            yield number
+
+    def square(number: int) -> np.ndarray:
+        time.sleep(0.01 * (number % 3))  # so that some are done before the one in front of them
+        return np.array([number**2])
+
+    for place, found in enumerate(_mapped(square, batches())):
+        assert found == place**2
+        assert len(read) <= place + 4
+    assert place == 19
+
+
+def test_a_batch_that_fails_ends_the_encoding() -> None:
+    begun: list[int] = []
+
+    def fail(number: int) -> np.ndarray:
+        begun.append(number)
+        raise ValueError(f"batch {number}")
+
+    with pytest.raises(ValueError, match="batch 0"):
+        list(_mapped(fail, range(100)))
+    assert len(begun) <= 4
 
 
 def test_a_second_run_encodes_nothing(tiny: SentenceEncoder, database: Path, encoded: list[int]) -> None:

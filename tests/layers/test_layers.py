@@ -13,7 +13,7 @@ import tensorflow_quantum as tfq
 
 from tfq_llm import AmplitudeEncoder, AngleScaling, InputError, ReuploadingPQC
 from tfq_llm.circuits import angle_encoding
-from tfq_llm.simulation.executors import EXECUTORS
+from tfq_llm.execution import EXECUTORS
 
 
 def amplitude_oracle(layer: AmplitudeEncoder, rows: np.ndarray, encoder: int = 0, angles: np.ndarray | None = None) -> np.ndarray:
@@ -110,7 +110,8 @@ def test_for_one_upload_it_is_the_stock_pqc_fed_with_data_circuits(executor):
 def test_for_several_uploads_values_and_gradients_are_cirqs(executor, options):
     # More than ten parameters, so that t10 would sort before t2 if names decided.
     arguments = {"num_qubits": 4, "reuploads": 3, "num_measured": 2} | options
-    layer = ReuploadingPQC(**arguments, executor=executor)
+    start = tf.keras.initializers.RandomUniform(-np.pi, np.pi, seed=5)
+    layer = ReuploadingPQC(**arguments, executor=executor, initializer=start)
     angles = tf.constant(np.random.default_rng(5).uniform(-3, 3, [3, 4]), tf.float32)
     layer(angles)
     ansatz = layer.ansatz

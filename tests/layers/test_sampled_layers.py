@@ -18,6 +18,7 @@ SAMPLING = {
     "noise": {"noise": "depolarizing:0.01,0.05", "trajectories": 5},
     "all": {"noise": "aria-1", "readout_error": 0.02, "shots": 20, "trajectories": 5, "seed": 3},
     "damping": {"noise": DAMPING, "shots": 20, "gradient": "spsa", "fixed": True},
+    "two readout errors": {"readout_error": (0.02, 0.1), "shots": 20, "gradient": "parameter-shift", "fixed": True},
 }
 ROWS = np.random.default_rng(0).uniform(-3, 3, [10, 3]).astype(np.float32)
 
@@ -81,6 +82,40 @@ def test_draws_are_fresh_when_the_weights_move_and_fixed_on_request():
         np.testing.assert_array_equal(layer(ROWS), before)
         layer.angles.assign(layer.angles * (1 + 1e-6))
         assert np.array_equal(layer(ROWS), before) == fixed
+
+
+@pytest.mark.parametrize("sampling", [{"shots": 50}, SAMPLING["noise"], SAMPLING["all"], SAMPLING["two readout errors"]], ids=str)
+def test_an_estimate_is_a_call_with_its_standard_errors(sampling):
+    layer = small_layers(**sampling)[1]
+    estimate = layer.estimate(ROWS)
+    np.testing.assert_array_equal(estimate.values, layer(ROWS))
+    assert estimate.values.dtype == estimate.standard_errors.dtype == np.float32
+    assert estimate.standard_errors.shape == (10, 2)
+
+
+def test_standard_errors_are_how_far_repetitions_spread():
+    layers = [ReuploadingPQC(3, shots=100, seed=seed, initializer="ones") for seed in range(40)]
+    estimates = [layer.estimate(ROWS) for layer in layers]
+    spread = np.std([estimate.values for estimate in estimates], axis=0, ddof=1)
+    errors = np.mean([estimate.standard_errors for estimate in estimates], axis=0)
+    assert np.mean(spread**2) == pytest.approx(np.mean(errors**2), rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("options", "angles", "message"),
+    [
+        ({}, ROWS, "values are exact and have no standard errors: call it"),
+        ({"noise": "depolarizing:0,0", "trajectories": 3}, ROWS, "values are exact"),
+        ({"executor": "tfq", "shots": 5, "gradient": "parameter-shift"}, ROWS, "TensorFlow Quantum gives no standard errors"),
+        ({"executor": "tfq"}, ROWS, "TensorFlow Quantum gives no standard errors"),
+        ({"shots": 5}, ROWS[:, :2], "3 qubits and was given 2 angles"),
+        ({"shots": 5}, [[0.1, np.nan, 0.2]], "angles must be finite; row 0, column 1 is nan"),
+        ({"shots": 5}, "abc", "angles must be an array of real numbers"),
+    ],
+)
+def test_what_has_no_estimate_is_refused(options, angles, message):
+    with pytest.raises(InputError, match=message):
+        ReuploadingPQC(3, **options).estimate(angles)
 
 
 def test_a_noisy_layer_has_the_means_of_cirqs_density_matrix():

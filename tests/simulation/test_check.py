@@ -11,8 +11,9 @@ import tensorflow as tf
 from tfq_llm import ReuploadingPQC
 from tfq_llm.simulation import check
 from tfq_llm.simulation.check import EngineMismatchError, check_against_tfq
+from tfq_llm.simulation.compiled.engine import CompiledEngine
 from tfq_llm.simulation.compiled_tensorflow import CompiledExecutor
-from tfq_llm.simulation.quantum import TfqExecutor
+from tfq_llm.simulation.tfq import TfqExecutor
 
 A, B = cirq.LineQubit.range(2)
 X, W = sympy.symbols("x w")
@@ -29,11 +30,15 @@ def _nothing_agreed(monkeypatch):
     monkeypatch.setattr(check, "_agreed", set())
 
 
+def compiled(*case, dtype="float32"):
+    return CompiledExecutor(CompiledEngine(*case, dtype=dtype))
+
+
 class Counted:
     """An executor that counts its calls, and may spoil values and gradients by factors."""
 
     def __init__(self, values=1.0, by_data=1.0, by_weights=1.0):
-        self.right, self.factors, self.calls = CompiledExecutor(*CASE), (values, by_data, by_weights), 0
+        self.right, self.factors, self.calls = compiled(*CASE), (values, by_data, by_weights), 0
 
     def __call__(self, data, weights):
         self.calls += 1
@@ -56,10 +61,22 @@ def test_a_right_executor_passes_and_is_run_once_in_a_process():
 
 
 def test_another_circuit_or_other_observables_are_checked_anew():
-    check_against_tfq(CompiledExecutor(*CASE), *CASE)
+    check_against_tfq(compiled(*CASE), *CASE)
     fewer = (CASE[0], CASE[1][:1], *CASE[2:])
-    check_against_tfq(CompiledExecutor(*fewer), *fewer)
+    check_against_tfq(compiled(*fewer), *fewer)
     assert len(check._agreed) == 2
+
+
+def test_every_dtype_is_checked_and_given_inputs_of_its_own():
+    given = []
+
+    def executor(data, weights):
+        given.append((data.dtype, weights.dtype))
+        return compiled(*CASE, dtype=data.dtype.name)(data, weights)
+
+    for dtype in ("float32", "float64", "float64"):
+        check_against_tfq(executor, *CASE, dtype)
+    assert given == [(tf.float32, tf.float32), (tf.float64, tf.float64)]
 
 
 @pytest.mark.parametrize("wrong", [0.999, -1.0, float("nan"), float("inf")])
@@ -80,7 +97,7 @@ def test_an_executor_that_was_refused_is_refused_again():
 
 
 def test_a_mix_up_of_samples_or_observables_shows():
-    right = CompiledExecutor(*CASE)
+    right = compiled(*CASE)
     for mixed in (lambda data, weights: right(data, weights)[:, ::-1], lambda data, weights: right(data[::-1], weights)):
         with pytest.raises(EngineMismatchError):
             check_against_tfq(mixed, *CASE)

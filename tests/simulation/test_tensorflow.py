@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.simulation.circuits_strategy import random_circuits, random_states
 from tfq_llm import InputError
 from tfq_llm.circuits import reuploading_circuit
-from tfq_llm.simulation.blocks import plan
+from tfq_llm.simulation.gate_blocks import plan
 from tfq_llm.simulation.program import compile_circuit
 from tfq_llm.simulation.tensorflow import TensorFlowExecutor
 

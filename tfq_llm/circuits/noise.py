@@ -113,6 +113,17 @@ def readout_error(p01: float, p10: float | None = None) -> cirq.Gate:
     return cirq.GeneralizedAmplitudeDampingChannel(p=p10 / (p01 + p10), gamma=p01 + p10)
 
 
+def check_readout(given: Any) -> Readout:
+    """Returns a probability of wrong readings, or two (0 read as 1, 1 read as 0), as floats; otherwise raises InputError."""
+    if not isinstance(given, (tuple, list)):
+        readout_error(given)
+        return float(given)
+    if len(given) != 2:
+        raise InputError(f"a readout error is one probability or two (0 read as 1, 1 read as 0), not {given!r}.")
+    readout_error(*given)
+    return float(given[0]), float(given[1])
+
+
 def noisy_circuit(
     circuit: cirq.AbstractCircuit,
     model: cirq.NoiseModel | None,
@@ -206,10 +217,8 @@ def _check_noiseless(circuit: cirq.AbstractCircuit) -> None:
 
 def _readout_moment(circuit: cirq.AbstractCircuit, readout: Readout, measured: Sequence[cirq.Qid]) -> cirq.Circuit:
     """The readout error on the measured qubits; an empty circuit if it is 0."""
-    errors: Any = readout if isinstance(readout, (tuple, list)) else (readout,)
-    if not 1 <= len(errors) <= 2:
-        raise InputError(f"readout is one probability or two (0 read as 1, 1 read as 0), not {readout!r}.")
-    channel = readout_error(*errors)
+    errors = check_readout(readout)
+    pair = errors if isinstance(errors, tuple) else (errors,)
     missing = sorted(set(measured) - circuit.all_qubits())
     if missing:
         raise InputError(
@@ -217,10 +226,11 @@ def _readout_moment(circuit: cirq.AbstractCircuit, readout: Readout, measured: S
         )
     if len(set(measured)) < len(measured):
         raise InputError(f"a measured qubit is listed twice in {list(measured)}: a readout error strikes a qubit once.")
-    if not any(errors):
+    if not any(pair):
         return cirq.Circuit()
     if not measured:
         raise InputError(f"a readout error of {readout} needs to know the qubits that are read: give them as 'measured'.")
+    channel = readout_error(*pair)
     return cirq.Circuit(cirq.Moment(channel.on(qubit).with_tags(cirq.VirtualTag()) for qubit in measured))
 
 

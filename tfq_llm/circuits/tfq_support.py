@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import cirq
 
+from tfq_llm.errors import InputError
+
 # What TensorFlow Quantum 0.7.6 serializes: SERIALIZERS in tensorflow_quantum/core/serialize/serializer.py.
 TFQ_CHANNELS: tuple[type[cirq.Gate], ...] = (
     cirq.AmplitudeDampingChannel,
@@ -50,3 +52,13 @@ def unsupported_by_tfq(circuit: cirq.AbstractCircuit) -> cirq.Operation | None:
         if not (isinstance(operation.gate, kinds) and on_line_or_grid):
             return operation.untagged
     return None
+
+
+def check_tfq_runs(circuit: cirq.AbstractCircuit) -> None:
+    """Raises InputError if TensorFlow Quantum cannot run a noisy circuit, or would run it wrongly without saying so."""
+    unsupported = unsupported_by_tfq(circuit)
+    if unsupported is not None:
+        raise InputError(
+            f"TensorFlow Quantum cannot run {unsupported}: it has no two-qubit channels, and takes them for one-qubit ones. Use "
+            "noise on each qubit ('depolarizing:P1,P2,per-qubit'), or the executor 'compiled'."
+        )

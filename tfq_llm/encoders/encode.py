@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -18,6 +20,8 @@ from tfq_llm.progress import Progress
 _BATCHES_PER_CHUNK = 8
 # While one batch is in a step that runs on one core, the other uses the rest.
 _BATCHES_AT_ONCE = 2
+# The others wait, so that no thread does while a batch takes longer than the one behind it.
+_BATCHES_AHEAD = 2 * _BATCHES_AT_ONCE
 
 
 def encode(
@@ -82,12 +86,23 @@ def _encoded_chunks(encoder: SentenceEncoder, texts: Sequence[str], batch_size: 
     chunk_size = batch_size * _BATCHES_PER_CHUNK
     encoded: list[np.ndarray] = []
     done = 0
+    for vectors in _mapped(lambda batch: encoder(batch, training=False).numpy(), batches):
+        encoded.extend(vectors)
+        if len(encoded) >= chunk_size or done + len(encoded) == len(ordered):
+            yield dict(zip(ordered[done : done + len(encoded)], encoded, strict=True))
+            done, encoded = done + len(encoded), []
+
+
+def _mapped(function: Callable[[Any], np.ndarray], batches: Iterable[Any]) -> Iterator[np.ndarray]:
+    """function(batch) of every batch, in their order; it reads only a few batches ahead of what was taken from it."""
     pool = ThreadPoolExecutor(_BATCHES_AT_ONCE)
+    waiting: deque[Future[np.ndarray]] = deque()
     try:
-        for vectors in pool.map(lambda batch: encoder(batch, training=False).numpy(), batches):
-            encoded.extend(vectors)
-            if len(encoded) >= chunk_size or done + len(encoded) == len(ordered):
-                yield dict(zip(ordered[done : done + len(encoded)], encoded, strict=True))
-                done, encoded = done + len(encoded), []
+        for batch in batches:
+            waiting.append(pool.submit(function, batch))
+            if len(waiting) == _BATCHES_AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)

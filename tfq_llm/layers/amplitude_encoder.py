@@ -11,7 +11,7 @@ import tensorflow as tf
 from tfq_llm.checks import flag, one_of, real_number, whole_number
 from tfq_llm.circuits.ansatz import angle_encoding, long_range_ansatz, long_range_parameters, numbered_symbols
 from tfq_llm.errors import InputError
-from tfq_llm.layers.arguments import known_width
+from tfq_llm.layers.arguments import known_width, simulation_dtype
 from tfq_llm.simulation.check import check_against_tfq
 from tfq_llm.simulation.executors import make_executor
 
@@ -40,11 +40,15 @@ class AmplitudeEncoder(tf.keras.layers.Layer):
         initializer: of the angles in radians; by default uniform in ±π.
 
     Input shape: [batch, dimensions], any length but 0 (it is normalised). Output shape: [batch, n], or [batch, E·n] if
-    concatenated; values in [−1, 1].
+    concatenated; values in [−1, 1]. A row that is not finite gives NaN for that row (`CompiledEngine`, called with arrays, names
+    the row instead).
+
+    A float64 layer simulates in float64. Under a mixed policy it computes in float32, and its output is cast. Second derivatives
+    need the executor "tensorflow".
 
     Raises:
         InputError: an argument is out of its range, or the input has more dimensions than there are amplitudes, or an
-            unknown number.
+            unknown number; or XLA is asked for (jit_compile=True), or a second derivative, with the compiled engine.
         EngineMismatchError: when it is built, the compiled engine and TensorFlow Quantum disagree on the circuit.
 
     Source: arXiv 2504.08732, figure 1; its text leaves padding and merging open.
@@ -64,7 +68,8 @@ class AmplitudeEncoder(tf.keras.layers.Layer):
         initializer: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)
+        self._precision = simulation_dtype(self)
         self.num_qubits = whole_number("num_qubits", num_qubits, 2)
         self.num_encoders = whole_number("num_encoders", num_encoders, 1)
         self.layers = whole_number("layers", layers, 1)
@@ -84,7 +89,7 @@ class AmplitudeEncoder(tf.keras.layers.Layer):
         observables: list[cirq.PauliString] = [cirq.PauliString(cirq.Z(qubit)) for qubit in qubits]
         self._num_angles = len(symbols)
         self.executor = one_of("executor", executor, ENCODER_EXECUTORS)
-        self._execute = make_executor(self.executor, self.circuit, observables, (), symbols, qubits)
+        self._execute = make_executor(self.executor, self.circuit, observables, (), symbols, qubits, dtype=self._precision)
         self._observables, self._symbols = observables, symbols
 
     def build(self, input_shape: tf.TensorShape) -> None:
@@ -98,14 +103,19 @@ class AmplitudeEncoder(tf.keras.layers.Layer):
             )
         if self.executor == "compiled":
             self._check_engine()
-        self.angles = self.add_weight("angles", [self.num_encoders, self._num_angles], initializer=self.initializer)
+        shape = [self.num_encoders, self._num_angles]
+        self.angles = self.add_weight("angles", shape, initializer=self.initializer, experimental_autocast=False)
         super().build(input_shape)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         state = self.amplitudes(inputs)
         if self.num_encoders == 1:
-            return self._execute(None, tf.reshape(self.angles, [-1]), state)
-        outputs = [self._execute(None, self.angles[encoder], state) for encoder in range(self.num_encoders)]
+            values = self._execute(None, tf.reshape(self.angles, [-1]), state)
+        else:
+            values = self._merged([self._execute(None, self.angles[encoder], state) for encoder in range(self.num_encoders)])
+        return tf.cast(values, self.compute_dtype)
+
+    def _merged(self, outputs: list[tf.Tensor]) -> tf.Tensor:
         if self.merge == "concatenate":
             return tf.concat(outputs, axis=1)
         return tf.add_n(outputs) / self.num_encoders
@@ -116,23 +126,25 @@ class AmplitudeEncoder(tf.keras.layers.Layer):
         data = numbered_symbols("x", self.num_qubits)
 
         def execute(angles: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-            state = tf.ones([tf.shape(angles)[0], 1])
+            state = tf.ones([tf.shape(angles)[0], 1], angles.dtype)
             for half in tf.unstack(angles / 2, axis=1):
                 qubit = tf.stack([tf.cos(half), tf.sin(half)], axis=1)
                 state = tf.reshape(state[:, :, None] * qubit[:, None, :], [tf.shape(angles)[0], -1])
             return self._execute(None, weights, state)
 
         circuit = angle_encoding(qubits, data) + self.circuit
-        check_against_tfq(execute, circuit, self._observables, data, self._symbols)
+        check_against_tfq(execute, circuit, self._observables, data, self._symbols, self._precision)
 
     def amplitudes(self, inputs: tf.Tensor) -> tf.Tensor:
         """The normalised states [batch, 2^n] that embeddings [batch, dimensions] are loaded as."""
-        state, used = tf.math.l2_normalize(inputs, axis=1), known_width(self, inputs.shape)
+        used = known_width(self, inputs.shape)
+        state = tf.math.l2_normalize(tf.cast(inputs, self._precision), axis=1)
         free = tf.constant([[0, 0], [0, 2**self.num_qubits - used]])
         if self.padding == "zero":
             return tf.pad(state, free)
         length = math.hypot(1.0, self.padding_value)
-        return tf.pad(state / length, free) + self.padding_value / length * tf.one_hot(used, 2**self.num_qubits)
+        constant = tf.one_hot(used, 2**self.num_qubits, self.padding_value / length, dtype=self._precision)
+        return tf.pad(state / length, free) + constant
 
     def compute_output_shape(self, input_shape: tf.TensorShape) -> tf.TensorShape:
         width = self.num_qubits * (self.num_encoders if self.merge == "concatenate" else 1)

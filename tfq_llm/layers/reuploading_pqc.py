@@ -7,13 +7,19 @@ from typing import Any
 
 import cirq
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from tfq_llm.checks import flag, one_of, whole_number
+from tfq_llm.circuits.noise import Readout
 from tfq_llm.circuits.reuploading import ReuploadingCircuit, reuploading_circuit
 from tfq_llm.errors import InputError
-from tfq_llm.layers.arguments import known_width
+from tfq_llm.execution import EXECUTORS, Sampling
+from tfq_llm.layers.arguments import known_width, simulation_dtype
 from tfq_llm.simulation.check import check_against_tfq
-from tfq_llm.simulation.executors import EXECUTORS, Sampling, make_executor
+from tfq_llm.simulation.executors import make_executor
+from tfq_llm.simulation.inputs import numbers
+from tfq_llm.simulation.sampled_tensorflow import SampledExecutor
+from tfq_llm.simulation.sampling.measurement import Estimate
 
 
 @tf.keras.utils.register_keras_serializable("tfq_llm")
@@ -34,19 +40,24 @@ class ReuploadingPQC(tf.keras.layers.Layer):
         shots: a finite number of measurements, None for exact values.
         trajectories: noisy circuits drawn per sample, for noise without shots, or with shots and adjoint gradients.
         noise: "none", "aria-1", "forte-1", "depolarizing:P1,P2" (see `parse_noise`), or any `cirq.NoiseModel`.
-        readout_error: the probability with which a measured qubit is read wrongly.
+        readout_error: the probability with which a measured qubit is read wrongly, or two: 0 read as 1, 1 read as 0.
         gradient: of sampled values, "adjoint", "parameter-shift" or "spsa"; see `SamplingEngine`. The executor "tfq" knows only
             "parameter-shift", and draws without a seed.
         seed: of shots and trajectories. fixed: True for the same draws at every step.
         initializer: of the weights in radians; by default uniform in ±π.
 
-    Input shape: [batch, Q] angles in radians. Output shape: [batch, Q_m], values in [−1, 1]. The layer's one weight `angles` has
-    the order of `reuploading_circuit(...).weight_symbols`.
+    Input shape: [batch, Q] angles in radians. Output shape: [batch, Q_m], values in [−1, 1]. A row that is not finite gives NaN
+    for that row (`SamplingEngine` and `CompiledEngine`, called with arrays, name the row instead). The layer's one weight
+    `angles` has the order of `reuploading_circuit(...).weight_symbols`.
+
+    A float64 layer simulates in float64, except with the executor "tfq", which has only float32. Under a mixed policy it computes
+    in float32, and its output is cast. Second derivatives need the executor "tensorflow".
 
     When it is built, the compiled engine is compared with TensorFlow Quantum on this circuit.
 
     Raises:
-        InputError: an argument is out of its range, or the input does not have one angle per qubit.
+        InputError: an argument is out of its range or does not go with the others, or the input does not have one angle per
+            qubit; or XLA is asked for (jit_compile=True), or a second derivative, with the compiled engine.
         EngineMismatchError: the compiled engine and TensorFlow Quantum disagree.
 
     Source: arXiv 2504.08732, figures 1–3.
@@ -66,14 +77,15 @@ class ReuploadingPQC(tf.keras.layers.Layer):
         shots: int | None = None,
         trajectories: int | None = None,
         noise: str | cirq.NoiseModel = "none",
-        readout_error: float = 0.0,
+        readout_error: Readout = 0.0,
         gradient: str = "adjoint",
         seed: int = 0,
         fixed: bool = False,
         initializer: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)
+        self._precision = simulation_dtype(self)
         self.num_qubits = whole_number("num_qubits", num_qubits, 2)
         self.reuploads = whole_number("reuploads", reuploads, 1)
         self.layers = whole_number("layers", layers, 1)
@@ -99,7 +111,7 @@ class ReuploadingPQC(tf.keras.layers.Layer):
             self._ansatz.data_symbols,
             self._ansatz.weight_symbols,
         )
-        self._execute = make_executor(self.executor, *self._case, self._ansatz.qubits, self.sampling)
+        self._execute = self._make_executor(self.executor, self.sampling)
 
     @property
     def ansatz(self) -> ReuploadingCircuit:
@@ -114,13 +126,40 @@ class ReuploadingPQC(tf.keras.layers.Layer):
                 f"amplitude encoder in front of it must put out {self.num_qubits} values."
             )
         if self.executor == "compiled":
-            exact = self._execute if self.sampling.is_exact else make_executor("compiled", *self._case, self._ansatz.qubits)
-            check_against_tfq(exact, *self._case)
-        self.angles = self.add_weight("angles", [len(self._ansatz.weight_symbols)], initializer=self.initializer)
+            exact = self._execute if self.sampling.is_exact else self._make_executor("compiled", None)
+            check_against_tfq(exact, *self._case, self._precision)
+        shape = [len(self._ansatz.weight_symbols)]
+        self.angles = self.add_weight("angles", shape, initializer=self.initializer, experimental_autocast=False)
         super().build(input_shape)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        return self._execute(inputs, self.angles)
+        values = self._execute(tf.cast(inputs, self._precision), self.angles)
+        return tf.cast(values, self.compute_dtype)
+
+    def estimate(self, angles: ArrayLike) -> Estimate:
+        """What calling the layer gives, with standard errors, as NumPy arrays; not for graphs.
+
+        Args:
+            angles: [batch, Q] in radians.
+
+        Returns:
+            `values` and `standard_errors`, [batch, Q_m]. With the same angles the values are those of a call.
+
+        Raises:
+            InputError: the layer is exact; or its executor is "tfq", which has no standard errors; or the angles are not finite
+                numbers of that shape.
+        """
+        if self.executor == "tfq":
+            raise InputError("TensorFlow Quantum gives no standard errors: use executor='compiled'.")
+        if not isinstance(self._execute, SampledExecutor):
+            raise InputError("this layer's values are exact and have no standard errors: call it, or give it shots or noise.")
+        rows = numbers("angles", angles, self._precision)
+        if not self.built:
+            self(rows)
+        return self._execute.engine.estimate(rows, self.angles.numpy())
+
+    def _make_executor(self, name: str, sampling: Sampling | None) -> Any:
+        return make_executor(name, *self._case, self._ansatz.qubits, sampling, self._precision)
 
     def compute_output_shape(self, input_shape: tf.TensorShape) -> tf.TensorShape:
         return tf.TensorShape([input_shape[0], self.num_measured])

@@ -8,5 +8,6 @@ from tfq_llm.simulation.cirq_simulator import CompiledSimulator
 from tfq_llm.simulation.compiled.engine import CompiledEngine
 from tfq_llm.simulation.compiled.threads import num_threads, set_num_threads
 from tfq_llm.simulation.sampling.engine import SamplingEngine
+from tfq_llm.simulation.sampling.measurement import Estimate
 
-__all__ = ["CompiledEngine", "CompiledSimulator", "SamplingEngine", "num_threads", "set_num_threads"]
+__all__ = ["CompiledEngine", "CompiledSimulator", "Estimate", "SamplingEngine", "num_threads", "set_num_threads"]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
+from tfq_llm.errors import InputError
 from tfq_llm.simulation.inputs import is_finite
 
 _REFUSAL = "this_model_cannot_leave_its_process:save_tfq_llm.plain_tensorflow(model)_instead"
@@ -25,7 +26,11 @@ def numpy_operation(
         backward: takes the inputs and the upstream gradient, and returns a gradient for every input.
         inputs: data [batch, …], weights [P], and perhaps more with the batch in front; of one real dtype.
         width: of the output.
+
+    Raises:
+        InputError: in a graph for XLA; or when it is differentiated twice.
     """
+    refuse_xla()
 
     def values(*inputs: np.ndarray) -> np.ndarray:
         if all(map(is_finite, inputs)):
@@ -51,13 +56,14 @@ def numpy_operation(
             found = _call(values, inputs, 1)[0]
         found.set_shape([inputs[0].shape[0], width])
 
-        def gradient(upstream: tf.Tensor) -> list[tf.Tensor]:
-            found = _call(gradients, [*inputs, upstream], len(inputs))
-            for tensor, given in zip(found, inputs, strict=True):
-                tensor.set_shape(given.shape)
-            return found
+        return found, lambda upstream: gradient_operation(*inputs, upstream)
 
-        return found, gradient
+    @tf.custom_gradient
+    def gradient_operation(*arguments: tf.Tensor) -> tuple[list[tf.Tensor], Callable[..., None]]:
+        found = _call(gradients, arguments, len(inputs))
+        for tensor, given in zip(found, arguments, strict=False):
+            tensor.set_shape(given.shape)
+        return found, _refuse_second_derivatives
 
     return operation(*inputs)
 
@@ -75,6 +81,20 @@ def refuse_to_be_saved() -> list[tf.Tensor]:
     with tf.init_scope():
         untracked = tf.raw_ops.VarHandleOp(dtype=tf.float32, shape=[], shared_name=_REFUSAL)
     return [tf.raw_ops.VarIsInitializedOp(resource=untracked)]
+
+
+def refuse_xla() -> None:
+    """Raises InputError in a graph for XLA, whose own message would name an operation that no user has written."""
+    if tf.__internal__.get_enclosing_xla_context() is not None:
+        raise InputError("XLA cannot compile what runs this circuit: leave jit_compile=True out, or use executor='tensorflow'.")
+
+
+def _refuse_second_derivatives(*_: tf.Tensor) -> None:
+    """TensorFlow would otherwise take them for 0, or give None."""
+    raise InputError(
+        "the gradient of this circuit is computed outside TensorFlow and cannot be differentiated again: for second derivatives "
+        "use executor='tensorflow'."
+    )
 
 
 def _finite(inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:

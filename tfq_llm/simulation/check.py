@@ -31,20 +31,23 @@ def check_against_tfq(
     observables: Sequence[Observable],
     data_symbols: Sequence[sympy.Symbol],
     weight_symbols: Sequence[sympy.Symbol],
+    dtype: str = "float32",
 ) -> None:
     """Compares an executor with `tfq.layers.ControlledPQC`: values, and gradients by data and weights, on two random samples.
 
-    A circuit and its observables are compared once in a process.
+    A circuit and its observables are compared once in a process for every dtype. The tolerance is 1e-4 for float64 too, because
+    TensorFlow Quantum computes in float32: it shows a wrong circuit, not a loss of digits.
 
     Args:
         executor: of the circuit that the other arguments describe; called as executor(data, weights).
+        dtype: in which it is given data and weights.
 
     Raises:
         EngineMismatchError: a value or gradient differs by more than 1e-4 (relative to 1 or, if larger, the largest gradient).
     """
-    from tfq_llm.simulation.quantum import TfqExecutor
+    from tfq_llm.simulation.tfq import TfqExecutor
 
-    case = (type(executor), circuit.freeze(), *map(str, observables), *data_symbols, None, *weight_symbols)
+    case = (type(executor), dtype, circuit.freeze(), *map(str, observables), *data_symbols, None, *weight_symbols)
     if case in _agreed:
         return
     judge = TfqExecutor(cirq.Circuit(circuit), observables, data_symbols, weight_symbols)
@@ -52,7 +55,7 @@ def check_against_tfq(
     data, weights = (rng.uniform(-math.pi, math.pi, shape) for shape in ([_SAMPLES, len(data_symbols)], [len(weight_symbols)]))
     # Layers may be built while a graph is made. A thread of its own has none, and no tape that is paused.
     with ThreadPoolExecutor(1) as pool:
-        given, wanted = (pool.submit(_results, each, data, weights).result() for each in (executor, judge))
+        given, wanted = (pool.submit(_results, each, data, weights, dtype).result() for each in (executor, judge))
     differences = {name: _difference(given[name], wanted[name]) for name in given}
     if not all(difference <= _TOLERANCE for difference in differences.values()):
         lines = "\n".join(f"  {name:10} largest difference {difference:.3g}" for name, difference in differences.items())
@@ -64,14 +67,14 @@ def check_against_tfq(
     _agreed.add(case)
 
 
-def _results(executor: Executor, data: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
-    inputs = {"data": tf.constant(data, tf.float32), "weights": tf.constant(weights, tf.float32)}
+def _results(executor: Executor, data: np.ndarray, weights: np.ndarray, dtype: str) -> dict[str, np.ndarray]:
+    inputs = {"data": tf.constant(data, dtype), "weights": tf.constant(weights, dtype)}
     with tf.GradientTape() as tape:
         tape.watch(inputs)
-        values = executor(inputs["data"], inputs["weights"])
+        values = tf.cast(executor(inputs["data"], inputs["weights"]), dtype)
         # Unequal factors, so that a mix-up of samples or observables shows.
-        factors = tf.reshape(tf.linspace(0.5, 1.5, tf.size(values)), tf.shape(values))
-        total = tf.reduce_sum(tf.cast(values, tf.float32) * factors)
+        factors = tf.reshape(tf.linspace(tf.constant(0.5, dtype), 1.5, tf.size(values)), tf.shape(values))
+        total = tf.reduce_sum(values * factors)
     gradients = tape.gradient(total, inputs, unconnected_gradients=tf.UnconnectedGradients.ZERO)
     return {"values": values.numpy(), **{f"d/d{name}": gradient.numpy() for name, gradient in gradients.items()}}
 

@@ -2,43 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import cirq
 import numpy as np
-import sympy
 import tensorflow as tf
 
 from tfq_llm.simulation.callbacks import numpy_operation
 from tfq_llm.simulation.compiled.engine import CompiledEngine
-from tfq_llm.simulation.pauli import Observable
 
 
 class CompiledExecutor:
-    """Expectation values of observables at the end of a circuit, differentiable in data, weights and the initial state.
+    """A `CompiledEngine` as a TensorFlow operation, differentiable once in data, weights and the initial state.
 
-    Takes what `CompiledEngine` takes, and is called as `TensorFlowExecutor` is: `executor(data, weights, initial_state)` with
-    data [batch, num_data], weights [num_weights] and real initial_state [batch, 2^n] returns values [batch, K] of the engine's
-    dtype. An initial state is taken as it is, normalised or not, unless `unnormalised` says otherwise.
+    Called as `TensorFlowExecutor` is: `executor(data, weights, initial_state)` with data [batch, num_data], weights [num_weights]
+    and real initial_state [batch, 2^n] returns values [batch, K] of the engine's dtype.
 
     A graph that holds this executor calls back into Python, so TensorFlow refuses to save it as a SavedModel:
     `tfq_llm.plain_tensorflow(model)` is the same model in a form that can be saved.
     """
 
-    def __init__(
-        self,
-        circuit: cirq.AbstractCircuit,
-        observables: Sequence[Observable],
-        data_symbols: Sequence[sympy.Symbol] = (),
-        weight_symbols: Sequence[sympy.Symbol] = (),
-        *,
-        qubits: Sequence[cirq.Qid] | None = None,
-        dtype: str = "float32",
-        unnormalised: str = "allow",
-    ) -> None:
-        self.engine = CompiledEngine(
-            circuit, observables, data_symbols, weight_symbols, qubits=qubits, dtype=dtype, unnormalised=unnormalised
-        )
+    def __init__(self, engine: CompiledEngine) -> None:
+        self.engine = engine
 
     def __call__(
         self, data: tf.Tensor | None = None, weights: tf.Tensor | None = None, initial_state: tf.Tensor | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
@@ -25,9 +27,12 @@ def numbers(name: str, given: ArrayLike, dtype: DTypeLike, *, finite: bool = Tru
     """
     try:
         array = np.asarray(given)
-        if np.iscomplexobj(array) and not np.issubdtype(dtype, np.complexfloating):
+        if array.dtype.kind == "c" and np.dtype(dtype).kind != "c":
             raise TypeError
-        array = np.require(array, dtype, ["C", "A", "W"])
+        if array.dtype != dtype:
+            array = array.astype(dtype, order="C")
+        elif not array.flags.carray:
+            array = np.require(array, dtype, ["C", "A", "W"])
     except (TypeError, ValueError):
         raise InputError(f"{name} must be an array of real numbers, not {given!r:.60}.") from None
     if finite and not is_finite(array):
@@ -39,7 +44,8 @@ def numbers(name: str, given: ArrayLike, dtype: DTypeLike, *, finite: bool = Tru
 
 def is_finite(array: np.ndarray) -> bool:
     """Whether all numbers are."""
-    return bool(np.isfinite(array).all())
+    # The sum of squares is quicker, and finite unless a number is not, or very large.
+    return math.isfinite(np.vdot(array, array).real) or bool(np.isfinite(array).all())
 
 
 def check_shape(name: str, array: np.ndarray, *shape: int | None) -> None:

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 import cirq
-import cirq_ionq
 
 
 def plain_operations(operation: cirq.Operation) -> Sequence[cirq.Operation]:
     """The operation as a sequence of others, in order, in which every symbol stands in the exponent of an `cirq.EigenGate`.
 
     A phase φ is a turn about Z before the gate, undone behind it. Operations that need no rewriting are returned as they are.
-    IonQ's gates do not follow Cirq's parameter protocol, so nothing is asked of them but their attributes.
     """
     gate, qubits = operation.gate, operation.qubits
     if isinstance(gate, cirq.PhasedXPowGate):
         turned = cirq.XPowGate(exponent=gate.exponent, global_shift=gate.global_shift)
         return _phased(turned, qubits, [gate.phase_exponent])
+    # cirq_ionq takes long to import; as long as nobody has done so, nobody has one of its gates.
+    return _plain_ionq_operations(operation) if "cirq_ionq" in sys.modules else [operation]
+
+
+def _plain_ionq_operations(operation: cirq.Operation) -> Sequence[cirq.Operation]:
+    """The same for IonQ's gates. They do not follow Cirq's parameter protocol: nothing is asked of them but their attributes."""
+    import cirq_ionq
+
+    gate, qubits = operation.gate, operation.qubits
     if isinstance(gate, cirq_ionq.GPIGate):
         return _phased(cirq.X, qubits, [2 * gate.phi])
     if isinstance(gate, cirq_ionq.GPI2Gate):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import cirq
+import numpy as np
 
 from tfq_llm.errors import InputError
 
@@ -40,6 +41,14 @@ def pauli_terms(observables: Sequence[Observable], qubits: Sequence[cirq.Qid]) -
         raise InputError("there must be at least one observable.")
     bits = {qubit: 1 << (len(qubits) - 1 - place) for place, qubit in enumerate(qubits)}
     return [_term(row, string, bits) for row, observable in enumerate(observables) for string in pauli_strings(observable)]
+
+
+def signs(mask: int, num_qubits: int) -> np.ndarray:
+    """(−1)^(number of ones in r and mask) for all basis states r, [2^n]."""
+    found = np.ones(1)
+    for bit in reversed(range(num_qubits)):
+        found = np.kron(found, [1.0, -1.0 if mask >> bit & 1 else 1.0])
+    return found
 
 
 def pauli_strings(observable: Observable) -> list[cirq.PauliString]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Literal
 
 import cirq
@@ -110,7 +109,7 @@ class Program:
     num_weights: int
     sites: tuple[Site, ...] = ()
 
-    @cached_property
+    @property
     def is_real(self) -> bool:
         """Whether every matrix is real, so that the state can stay in real arithmetic."""
         return all(gate.is_real for gate in self.gates)

@@ -10,8 +10,9 @@ from tfq_llm.simulation.sampling.engine import SamplingEngine
 
 
 class SampledExecutor:
-    """A `SamplingEngine` called as executor(data, weights): data [batch, num_data], weights [num_weights] → values [batch, K].
+    """A `SamplingEngine` as a TensorFlow operation, differentiable once in data and weights.
 
+    Called as executor(data, weights): data [batch, num_data], weights [num_weights] → values [batch, K] of the engine's dtype.
     TensorFlow refuses to save a graph that holds it, as it does for the compiled engine.
     """
 

@@ -16,10 +16,10 @@ import sympy
 import tensorflow as tf
 
 from tfq_llm.errors import InputError
-from tfq_llm.simulation.blocks import Segment, order_for, places, plan
+from tfq_llm.simulation.gate_blocks import Segment, order_for, places, plan
 from tfq_llm.simulation.observables import Observables, basis_bits
 from tfq_llm.simulation.program import compile_circuit
-from tfq_llm.simulation.tensorflow_blocks import SampleBlocks, SharedBlocks
+from tfq_llm.simulation.tensorflow_gate_blocks import SampleBlocks, SharedBlocks
 
 
 class TensorFlowExecutor:

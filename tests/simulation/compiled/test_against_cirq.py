@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import cirq
 import numpy as np
 import pytest
+import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -160,3 +163,35 @@ def test_constants_are_observables(observable):
     observables = [cirq.PauliString(cirq.Z(qubit)), observable]
     expected = cirq.Simulator(dtype=np.complex128).simulate_expectation_values(circuit, observables)
     np.testing.assert_allclose(CompiledEngine(circuit, observables, dtype="float64").values(), [np.real(expected)], atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("phase", [[], [cirq.T]], ids=["real", "complex"])
+@pytest.mark.parametrize("num_qubits", [1, 2, 5, 10])
+def test_observables_of_many_terms_have_cirqs_values_and_gradients(num_qubits, phase, dtype):
+    """An Ising model with a transverse field: terms that share a flip are read in one pass."""
+    qubits, angles = cirq.LineQubit.range(num_qubits), sympy.symbols(f"a:{num_qubits}")
+    pairs = list(pairwise(qubits))
+    circuit = cirq.Circuit(
+        [cirq.ry(angle).on(qubit) for angle, qubit in zip(angles, qubits, strict=True)],
+        [gate.on_each(*qubits) for gate in phase],
+        [cirq.CNOT(*pair) for pair in pairs],
+        [cirq.SWAP(qubits[0], qubits[-1])] if pairs else [],
+        [cirq.ry(0.3 * k).on(qubit) for k, qubit in enumerate(qubits)],
+    )
+    ising = sum((0.5 * cirq.Z(a) * cirq.Z(b) for a, b in pairs), cirq.PauliSum() + 0.25)
+    ising += sum((k + 1) * cirq.Z(qubit) - cirq.X(qubit) for k, qubit in enumerate(qubits))
+    observables = [ising, cirq.PauliString(cirq.Z(qubits[0])), cirq.Y(qubits[0]) + 2 * cirq.X(qubits[0])]
+    data = np.random.default_rng(0).uniform(-3, 3, [2, num_qubits])
+    engine = CompiledEngine(circuit, observables, angles, qubits=qubits, dtype=dtype)
+    found = engine.gradients(data, upstream=[[1, 0, 0], [1, 0, 0]])
+
+    def expected(row):
+        resolver = cirq.ParamResolver(dict(zip(angles, row, strict=True)))
+        return cirq.Simulator(dtype=np.complex128).simulate_expectation_values(circuit, observables, resolver, qubit_order=qubits)
+
+    tolerance = TOLERANCE[dtype] * 10
+    np.testing.assert_allclose(found.values, np.real([expected(row) for row in data]), rtol=0, atol=tolerance)
+    moves = np.eye(num_qubits) * np.pi / 2
+    slopes = [[(expected(row + move)[0] - expected(row - move)[0]).real / 2 for move in moves] for row in data]
+    np.testing.assert_allclose(found.data, slopes, rtol=0, atol=tolerance)

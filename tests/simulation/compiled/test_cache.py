@@ -36,11 +36,14 @@ def test_a_second_process_finds_what_the_first_compiled(fresh_process, monkeypat
 
 
 def test_compiling_is_announced_and_loading_is_not(capfd):
-    kernel = SimpleNamespace(stats=SimpleNamespace(cache_misses={}, cache_path="here"))
-    with announced(kernel, "loaded"):
+    class Kernel:
+        stats = SimpleNamespace(cache_misses={}, cache_path="here")
+
+    with announced(Kernel(), "loaded"):
         time.sleep(0.8)
     assert not capfd.readouterr().err
-    kernel.stats.cache_misses["signature"] = 1
+    Kernel.stats.cache_misses["signature"] = 1
+    kernel = Kernel()
     for _ in range(2):
         with announced(kernel, "compiled"):
             time.sleep(0.8)

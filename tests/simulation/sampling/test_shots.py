@@ -9,7 +9,9 @@ import sympy
 
 from tests.simulation.sampling.oracles import assert_mean, density_values, projectors, random_circuit, repeated
 from tfq_llm.simulation.compiled.threads import num_threads, set_num_threads
+from tfq_llm.simulation.pauli import pauli_terms
 from tfq_llm.simulation.sampling.engine import SamplingEngine
+from tfq_llm.simulation.sampling.measurement import bases
 
 A, B, C = QUBITS = cirq.LineQubit.range(3)
 X = sympy.Symbol("x")
@@ -113,3 +115,21 @@ def test_results_do_not_depend_on_the_number_of_threads(options, gradient):
     for each in found[1:]:
         np.testing.assert_array_equal(each.values, found[0].values)
         np.testing.assert_array_equal(each.data, found[0].data)
+
+
+def test_a_constant_needs_no_shots_of_its_own():
+    terms = pauli_terms([cirq.X(A) + 0.5, cirq.PauliSum() + 2.0], QUBITS)
+    assert len(bases(terms, 3, 2)) == 1
+    assert len(bases(pauli_terms([cirq.PauliSum() + 2.0], QUBITS), 3, 1)) == 1
+    engine = SamplingEngine(cirq.Circuit(cirq.H(A)), [cirq.X(A) + 0.5, cirq.PauliSum() + 2.0], shots=5, dtype="float64")
+    np.testing.assert_allclose(engine.values(), [[1.5, 2.0]])
+
+
+@pytest.mark.parametrize("plus", [[], [cirq.T(A)]], ids=["real", "complex"])
+def test_swapped_qubits_are_measured_in_their_places(plus):
+    """SWAPs only rename qubits, and with noise shots are drawn from the state as it lies."""
+    circuit = cirq.Circuit(cirq.X(A), plus, cirq.SWAP(A, B), cirq.SWAP(B, C), cirq.bit_flip(0.5).on(A))
+    engine = SamplingEngine(circuit, Z_OF_EACH, shots=100, gradient="spsa", dtype="float64")
+    values = engine.values(NO_DATA)
+    np.testing.assert_array_equal(values[:, 1:], np.tile([1.0, -1.0], (len(values), 1)))
+    assert_mean(values[:, :1], np.zeros(1))

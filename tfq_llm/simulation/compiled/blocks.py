@@ -14,9 +14,11 @@ from typing import Any
 import numba
 import numpy as np
 
+from tfq_llm.simulation.compiled.first_call import kept_on_disk
 from tfq_llm.simulation.compiled.kernels import apply_dense, apply_pair, undo_dense, undo_pair
 from tfq_llm.simulation.compiled.matrices import build_matrices, pull_angles, pull_matrices, set_sample_waves, set_weight_waves
-from tfq_llm.simulation.compiled.readout import read_values, write_costate
+from tfq_llm.simulation.compiled.readout import draw_outcomes, read_values, write_costate
+from tfq_llm.simulation.compiled.tables import unpack
 
 _GAP = 5
 _FACTOR = 16
@@ -48,7 +50,7 @@ def _layout(tables, lanes, gradient):
 
 @numba.njit
 def _run_chunks(
-    tables,
+    packed,
     terms,
     lanes,
     work,
@@ -63,6 +65,8 @@ def _run_chunks(
     upstream,
     values,
     final,
+    uniforms,
+    outcomes,
     data_gradient,
     weight_gradient,
     initial_gradient,
@@ -71,18 +75,19 @@ def _run_chunks(
 ):
     """Runs some of the chunks that a batch is divided into; a chunk is blocks of `lanes` samples, in order.
 
-    Empty arrays say what is not wanted: `upstream` no gradients, `initial_gradient` none of these, `final` no final states.
+    Empty arrays say what is not wanted: `upstream` no gradients, `initial_gradient` none of these, `final` no final states,
+    `uniforms` no outcomes.
 
     Args:
-        work, work_reals: a thread's room, and the same memory as reals. waves, wave_pulls: rows for waves and their gradients.
-        observable_rows: room for a row per observable, at least one.
+        packed: the tables. work, work_reals: a thread's room, and the same memory as reals. waves, wave_pulls: rows for waves
+            and their gradients. observable_rows: room for a row per observable, at least one.
         data: float64 [samples, num_data]. weights: float64 [num_weights]. draws: uint8 [sites, samples].
         initial: reals [samples, 2^n · parts], complex amplitudes as pairs; empty for |0…0⟩. upstream: float64 [samples, K].
-        values: float64 [samples, K], added to. final: as `initial`.
+        values: float64 [samples, K], added to. final: as `initial`. uniforms: float64 [samples], to draw int64 `outcomes` by.
         data_gradient: float64 [samples, num_data]. weight_gradient: float64 [chunks, num_weights]. initial_gradient: as
             `initial`.
     """
-    gradient = len(upstream) > 0
+    tables, gradient = unpack(packed), len(upstream) > 0
     other, tile, tile_other, products, pulls, factors = _layout(tables, lanes, gradient)
     rows, parts, chunks = 1 << tables.sizes[0], len(work_reals) // len(work), len(weight_gradient)
     blocks = (len(values) + lanes - 1) // lanes
@@ -99,6 +104,7 @@ def _run_chunks(
             _forward(tables, lanes, work, tile, products)
             read_values(terms, lanes, work, 0, rows, observable_rows, values, first, count)
             _store_states(lanes, work_reals, 0, 1, final, first, count)
+            draw_outcomes(lanes, work_reals[: rows * parts * lanes], rows, uniforms, outcomes, first, count)
             if gradient:
                 _load_upstream(lanes, observable_rows, upstream, first, count)
                 write_costate(terms, lanes, work, 0, other, rows, observable_rows)
@@ -224,8 +230,8 @@ def _selected(tables, lanes, gate, step, number, matrix):
     return chosen, chosen
 
 
-def _kept_on_disk(sources: str, dtype: np.dtype) -> Any:
-    """The kernel as numba compiles it for one dtype of amplitudes, kept on disk for later processes.
+def _with_key(sources: str, dtype: np.dtype) -> Any:
+    """The kernel for one dtype of amplitudes.
 
     numba notices when this file has changed, but not the files it calls into; `sources`, which stands for what they hold, becomes
     part of the key that compiled code is kept under because the function closes over it. The name decides the files; with the
@@ -236,16 +242,11 @@ def _kept_on_disk(sources: str, dtype: np.dtype) -> Any:
         if len(sources) > 0:
             _run_chunks(*arguments)
 
-    run_chunks.__qualname__ = run_chunks.__name__ = f"run_chunks_{dtype}"
-    try:
-        return numba.njit(nogil=True, cache=True)(run_chunks)
-    except RuntimeError:  # numba found no directory that it may write to
-        return numba.njit(nogil=True)(run_chunks)
+    return kept_on_disk(run_chunks, f"run_chunks_{dtype}")
 
 
-_SOURCES = "".join(sha256(path.read_bytes()).hexdigest() for path in sorted(Path(__file__).parent.glob("*.py")))
+_FILES = [Path(__file__).with_name(f"{name}.py") for name in ("blocks", "kernels", "matrices", "readout", "tables", "vectors")]
+_SOURCES = "".join(sha256(path.read_bytes()).hexdigest() for path in _FILES)
 
-RUN_CHUNKS = {
-    np.dtype(name): _kept_on_disk(_SOURCES, np.dtype(name)) for name in ("float32", "float64", "complex64", "complex128")
-}
+RUN_CHUNKS = {np.dtype(name): _with_key(_SOURCES, np.dtype(name)) for name in ("float32", "float64", "complex64", "complex128")}
 """`_run_chunks` by dtype of the amplitudes."""

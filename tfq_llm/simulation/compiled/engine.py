@@ -11,13 +11,12 @@ from numpy.typing import ArrayLike
 
 from tfq_llm.checks import one_of
 from tfq_llm.errors import InputError
+from tfq_llm.execution import MAX_QUBITS
 from tfq_llm.simulation.compiled.runner import Batch, Gradients, Runner
 from tfq_llm.simulation.compiled.tables import state_type
 from tfq_llm.simulation.inputs import angles, check_normalised, check_shape, numbers, state_norms, upstream_factors
 from tfq_llm.simulation.pauli import Observable, pauli_terms
 from tfq_llm.simulation.program import compile_circuit
-
-MAX_QUBITS = 20
 
 
 class CompiledEngine:
@@ -63,6 +62,8 @@ class CompiledEngine:
         self._program = compile_circuit(circuit, register, data_symbols, weight_symbols)
         self._terms = pauli_terms(observables, register)
         self._runners: dict[type[np.generic], Runner] = {}
+        # By whether the initial state is complex.
+        self._state_types = [state_type(self._program, self.dtype.name, from_complex=each) for each in (False, True)]
         self.num_qubits, self.num_observables = len(register), len(observables)
         self.num_data, self.num_weights = self._program.num_data, self._program.num_weights
 
@@ -78,7 +79,8 @@ class CompiledEngine:
     ) -> np.ndarray:
         """Probabilities of the final basis states [batch, 2^n]; this one needs memory for all of them."""
         batch, _ = self._batch(data, weights, initial_state)
-        return np.abs(self.runner(batch).final_states(batch)) ** 2
+        found = np.abs(self.runner(batch).final_states(batch))
+        return np.square(found, out=found)
 
     def gradients(
         self,
@@ -92,8 +94,8 @@ class CompiledEngine:
         factors = upstream_factors(upstream, len(batch), self.num_observables)
         found = self.runner(batch).gradients(batch, factors)
         by_state = self._by_given_state(found.initial_state, batch.initial_state, norms, _is_complex(initial_state))
-        values, by_data, by_weights = (each.astype(self.dtype) for each in (found.values, found.data, found.weights))
-        return Gradients(values, by_data, by_weights, by_state)
+        dtype = self.dtype
+        return Gradients(found.values.astype(dtype), found.data.astype(dtype), found.weights.astype(dtype), by_state)
 
     @staticmethod
     def _by_given_state(
@@ -115,7 +117,7 @@ class CompiledEngine:
         return self._runners[dtype]
 
     def _state_type(self, initial_state: ArrayLike | None) -> type[np.generic]:
-        return state_type(self._program, self.dtype.name, from_complex=_is_complex(initial_state))
+        return self._state_types[_is_complex(initial_state)]
 
     def _batch(
         self, data: ArrayLike | None, weights: ArrayLike | None, initial_state: ArrayLike | None

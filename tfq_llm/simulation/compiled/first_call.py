@@ -1,28 +1,39 @@
-"""Says when kernels are being compiled, which only the first process on a machine does and which takes a while."""
+"""Keeps compiled kernels on disk, and says when they are being compiled, which takes a while and only the first process does."""
 
 from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+import numba
 
 # Loading compiled code from disk takes a fraction of this.
 _PATIENCE = 0.5
 
-_ready: set[str] = set()
+_ready: set[Any] = set()
+
+
+def kept_on_disk(function: Callable[..., None], name: str) -> Any:
+    """The function compiled by numba, free of Python's lock; later processes find it on disk under this name."""
+    function.__qualname__ = function.__name__ = name
+    try:
+        return numba.njit(nogil=True, cache=True)(function)
+    except RuntimeError:  # numba found no directory that it may write to
+        return numba.njit(nogil=True)(function)
 
 
 @contextmanager
-def announced(kernel: Any, what: str) -> Iterator[None]:
+def announced(kernel: Any, what: object) -> Iterator[None]:
     """Around a call: prints a line to standard error if numba finds nothing on disk for the kernel and compiles it.
 
     Args:
-        kernel: a function made by numba.njit with cache=True.
-        what: it is compiled for, such as "float32".
+        kernel: what `kept_on_disk` returned.
+        what: it is compiled for: a dtype.
     """
-    if what in _ready:
+    if kernel in _ready:
         yield
         return
     done = threading.Event()
@@ -33,10 +44,10 @@ def announced(kernel: Any, what: str) -> Iterator[None]:
     finally:
         done.set()
         watcher.join()
-    _ready.add(what)
+    _ready.add(kernel)
 
 
-def _watch(kernel: Any, what: str, done: threading.Event) -> None:
+def _watch(kernel: Any, what: object, done: threading.Event) -> None:
     while not done.wait(_PATIENCE):
         misses, path = kernel.stats.cache_misses, kernel.stats.cache_path
         if misses or path is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numba
 import numpy as np
 
 from tfq_llm.simulation.compiled.fusion import Factor, FusedGate, Wave, fuse
@@ -41,8 +42,6 @@ class Tables(NamedTuple):
 
     sizes: np.ndarray
     angle_column: np.ndarray
-    angle_scale: np.ndarray
-    angle_shift: np.ndarray
     noise_sites: np.ndarray
     noise_outcome: np.ndarray
     gate_blocks: np.ndarray
@@ -56,7 +55,6 @@ class Tables(NamedTuple):
     factor_pulls: np.ndarray
     term_wave: np.ndarray
     term_entries: np.ndarray
-    constants: np.ndarray
     sweep_steps: np.ndarray
     step_gate: np.ndarray
     step_bit: np.ndarray
@@ -64,6 +62,9 @@ class Tables(NamedTuple):
     step_fixed: np.ndarray
     tile_rows: np.ndarray
     tile_strides: np.ndarray
+    angle_scale: np.ndarray
+    angle_shift: np.ndarray
+    constants: np.ndarray
 
     @property
     def num_waves(self) -> int:
@@ -72,6 +73,66 @@ class Tables(NamedTuple):
     @property
     def num_matrix_rows(self) -> int:
         return int(self.factor_product[-1])
+
+
+class Packed(NamedTuple):
+    """Tables as few arrays: handing an array to machine code costs as much as a gate of a small circuit.
+
+    Attributes:
+        whole: all tables of whole numbers, one behind the other.
+        bounds: where each starts in `whole`, and the end.
+        angles: scales, then shifts.
+        constants: as in the tables.
+    """
+
+    whole: np.ndarray
+    bounds: np.ndarray
+    angles: np.ndarray
+    constants: np.ndarray
+
+
+def pack(tables: Tables) -> Packed:
+    """The tables to be given to `unpack`."""
+    whole, (*angles, constants) = tables[:-3], tables[-3:]
+    return Packed(np.concatenate(whole), _starts([len(each) for each in whole]), np.concatenate(angles), constants)
+
+
+@numba.njit(inline="always")
+def _piece(packed, place):  # type: ignore[no-untyped-def]
+    return packed.whole[packed.bounds[place] : packed.bounds[place + 1]]
+
+
+@numba.njit
+def unpack(packed):  # type: ignore[no-untyped-def]
+    """The tables again, as views."""
+    half = len(packed.angles) // 2
+    return Tables(
+        _piece(packed, 0),
+        _piece(packed, 1),
+        _piece(packed, 2),
+        _piece(packed, 3),
+        _piece(packed, 4),
+        _piece(packed, 5),
+        _piece(packed, 6),
+        _piece(packed, 7),
+        _piece(packed, 8),
+        _piece(packed, 9),
+        _piece(packed, 10),
+        _piece(packed, 11),
+        _piece(packed, 12),
+        _piece(packed, 13),
+        _piece(packed, 14),
+        _piece(packed, 15),
+        _piece(packed, 16),
+        _piece(packed, 17),
+        _piece(packed, 18),
+        _piece(packed, 19),
+        _piece(packed, 20),
+        _piece(packed, 21),
+        packed.angles[:half],
+        packed.angles[half:],
+        packed.constants,
+    )
 
 
 def state_type(program: Program, dtype: str, *, from_complex: bool = False) -> type[np.generic]:
@@ -107,15 +168,13 @@ def _matrix_tables(gates: Sequence[FusedGate], num_data: int, dtype: type[np.gen
         **waves.tables(),
         "gate_blocks": _whole([gate.shape[0] for gate in gates]),
         "gate_width": _whole([gate.shape[1] for gate in gates]),
-        "gate_varies": np.array([any(map(_varies, gate.factors)) for gate in gates], dtype=bool),
+        "gate_varies": _whole([any(map(_varies, gate.factors)) for gate in gates]),
         "gate_factors": ends,
         "gate_matrix": starts[ends[1:] - 1],
         "factor_terms": _starts([len(found) for found in terms]),
         "factor_product": starts,
         "factor_site": _whole([_site(factor) for factor in factors]),
-        "factor_pulls": np.array(
-            [any(map(_has_angle, gate.factors[: k + 1])) for gate in gates for k in range(len(gate.factors))], bool
-        ),
+        "factor_pulls": _whole([any(map(_has_angle, gate.factors[: k + 1])) for gate in gates for k in range(len(gate.factors))]),
         "term_wave": _whole([wave for found in terms for wave in found]),
         "term_entries": _starts([len(matrix) for matrix in flat])[:-1],
         "constants": (constants if np.issubdtype(dtype, np.complexfloating) else constants.real).astype(dtype),

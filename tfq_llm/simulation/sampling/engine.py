@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
 
 import cirq
 import numpy as np
@@ -13,16 +12,18 @@ from numpy.typing import ArrayLike
 
 from tfq_llm.checks import flag, one_of, real_number, whole_number
 from tfq_llm.errors import InputError
+from tfq_llm.execution import GRADIENTS
 from tfq_llm.simulation.compiled.engine import check_register
 from tfq_llm.simulation.compiled.runner import Batch, Gradients, Runner
 from tfq_llm.simulation.compiled.tables import state_type
 from tfq_llm.simulation.inputs import angles, upstream_factors
 from tfq_llm.simulation.pauli import Observable, pauli_terms
 from tfq_llm.simulation.program import Program, compile_circuit
-from tfq_llm.simulation.sampling.evaluators import ShotEvaluator, TrajectoryEvaluator, has_jumps
-from tfq_llm.simulation.sampling.gradients import GRADIENTS, parameter_shift, simultaneous_perturbation
+from tfq_llm.simulation.sampling.evaluators import ShotEvaluator, TrajectoryEvaluator
+from tfq_llm.simulation.sampling.gradients import parameter_shift, simultaneous_perturbation
+from tfq_llm.simulation.sampling.jumps import has_jumps
 from tfq_llm.simulation.sampling.measurement import Estimate
-from tfq_llm.simulation.sampling.occurrences import Occurrences, occurrences
+from tfq_llm.simulation.sampling.occurrences import occurrences
 from tfq_llm.simulation.sampling.randomness import generator
 
 
@@ -91,6 +92,13 @@ class SamplingEngine:
         self._terms = pauli_terms(observables, register)
         self.num_qubits, self.num_observables = len(register), len(observables)
         self._check_arguments()
+        # All is made here: the first call may come from several threads at once, or from a forked child.
+        self._evaluator = self._make_evaluator(self._program)
+        self._adjoint = self._make_adjoint() if self.gradient == "adjoint" else None
+        if self._adjoint is None:
+            self._occurrences = occurrences(self._program)
+            self._shifted = self._occurrences.shifted() if self.gradient == "parameter-shift" else None
+            self._occurrence_evaluator = self._make_evaluator(self._occurrences.program)
 
     def _check_arguments(self) -> None:
         noisy = bool(self._program.sites)
@@ -106,8 +114,6 @@ class SamplingEngine:
                 f"{jump} is not a mixture of unitary gates: it is simulated by quantum jumps, which have no adjoint gradient. "
                 "Use gradient='parameter-shift' or 'spsa'."
             )
-        if self.gradient == "parameter-shift":
-            _ = self._occurrences.shifted  # which refuses a gate without a shift rule
 
     def estimate(self, data: ArrayLike | None = None, weights: ArrayLike | None = None) -> Estimate:
         """Expectation values [batch, K] and their standard errors, for data [batch, num_data] and weights [num_weights]."""
@@ -123,7 +129,7 @@ class SamplingEngine:
         self, data: ArrayLike | None = None, weights: ArrayLike | None = None, upstream: ArrayLike | None = None
     ) -> Gradients:
         """Values, and the gradients of Σ upstream · values; `upstream` is [batch, K], by default all ones."""
-        if self.gradient == "adjoint" and self.shots is None:
+        if self._adjoint is not None and self.shots is None:
             found = self._adjoint(*self._with_upstream(data, weights, upstream))
             values, by_data, by_weights = (each.astype(self.dtype) for each in (found.values, found.data, found.weights))
         else:
@@ -136,7 +142,7 @@ class SamplingEngine:
     ) -> tuple[np.ndarray, np.ndarray]:
         """The gradients by data and by weights; values, which may cost shots of their own, are not estimated for them."""
         batch, factors = self._with_upstream(data, weights, upstream)
-        if self.gradient == "adjoint":
+        if self._adjoint is not None:
             found = self._adjoint(batch, factors)
             by_data, by_weights = found.data, found.weights
         else:
@@ -149,13 +155,6 @@ class SamplingEngine:
         batch = self._batch(data, weights)
         return batch, upstream_factors(upstream, len(batch), self.num_observables)
 
-    def _adjoint(self, batch: Batch, upstream: np.ndarray) -> Gradients:
-        if not self._program.sites:
-            return self._exact.gradients(batch, upstream)
-        # Without shots, of the very trajectories that the values are means of.
-        purpose = "values" if self.shots is None else "gradient"
-        return self._trajectory_evaluator.gradients(batch, upstream, self._rng(batch, purpose))
-
     def _from_evaluations(self, batch: Batch, upstream: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         rng, common = self._rng(batch, "gradient"), self._occurrence_evaluator.common_draws
 
@@ -163,31 +162,14 @@ class SamplingEngine:
             own = self._rng(batch, "values") if common else rng
             return self._occurrence_evaluator.estimate(Batch(angles, np.zeros(0)), own).values
 
-        if self.gradient == "spsa":
+        if self._shifted is None:
             moves = self._rng(batch, "moves")
             return simultaneous_perturbation(
                 self._occurrences, batch.data, batch.weights, upstream, evaluate, self.spsa_step, moves
             )
         unshifted = self._occurrences.angles(batch.data, batch.weights)
-        by_angles = parameter_shift(self._occurrences, unshifted, upstream, evaluate, one_shift_at_a_time=common)
+        by_angles = parameter_shift(self._shifted, unshifted, upstream, evaluate, one_shift_at_a_time=common)
         return self._occurrences.pull(by_angles)
-
-    @cached_property
-    def _evaluator(self) -> ShotEvaluator | TrajectoryEvaluator:
-        return self._make_evaluator(self._program)
-
-    @cached_property
-    def _occurrences(self) -> Occurrences:
-        return occurrences(self._program)
-
-    @cached_property
-    def _occurrence_evaluator(self) -> ShotEvaluator | TrajectoryEvaluator:
-        return self._make_evaluator(self._occurrences.program)
-
-    @cached_property
-    def _trajectory_evaluator(self) -> TrajectoryEvaluator:
-        assert self.trajectories is not None
-        return TrajectoryEvaluator(self._program, self._terms, self.dtype.name, self.trajectories)
 
     def _make_evaluator(self, program: Program) -> ShotEvaluator | TrajectoryEvaluator:
         if self.shots is not None:
@@ -195,9 +177,14 @@ class SamplingEngine:
         assert self.trajectories is not None
         return TrajectoryEvaluator(program, self._terms, self.dtype.name, self.trajectories)
 
-    @cached_property
-    def _exact(self) -> Runner:
-        return Runner(self._program, self._terms, state_type(self._program, self.dtype.name))
+    def _make_adjoint(self) -> Callable[[Batch, np.ndarray], Gradients]:
+        if not self._program.sites:
+            return Runner(self._program, self._terms, state_type(self._program, self.dtype.name)).gradients
+        assert self.trajectories is not None
+        evaluator = TrajectoryEvaluator(self._program, self._terms, self.dtype.name, self.trajectories)
+        # Without shots, of the very trajectories that the values are means of.
+        purpose = "values" if self.shots is None else "gradient"
+        return lambda batch, upstream: evaluator.gradients(batch, upstream, self._rng(batch, purpose))
 
     def _rng(self, batch: Batch, purpose: str) -> np.random.Generator:
         inputs = () if self.fixed else (batch.data, batch.weights)

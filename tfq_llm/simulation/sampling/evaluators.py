@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from tfq_llm.simulation.compiled.runner import Batch, Gradients, Runner
+from tfq_llm.simulation.compiled.runner import Batch, Gradients
 from tfq_llm.simulation.compiled.tables import state_type
 from tfq_llm.simulation.pauli import PauliTerm
 from tfq_llm.simulation.program import Program
 from tfq_llm.simulation.sampling.errors import ErrorModel, Trajectories
-from tfq_llm.simulation.sampling.jumps import JumpRunner
-from tfq_llm.simulation.sampling.measurement import Estimate, bases
+from tfq_llm.simulation.sampling.jumps import JumpRunner, has_jumps
+from tfq_llm.simulation.sampling.measurement import Basis, Estimate, bases
 
 # Bytes of final states that are held at once.
 _STATES_AT_ONCE = 2**26
-
-
-def has_jumps(program: Program) -> bool:
-    """Whether noise in the program strikes with probabilities that depend on the state."""
-    return any(site.probabilities is None for site in program.sites)
 
 
 class TrajectoryEvaluator:
@@ -38,17 +33,17 @@ class TrajectoryEvaluator:
     common_draws = True
 
     def __init__(self, program: Program, terms: Sequence[PauliTerm], precision: str, trajectories: int) -> None:
-        self._errors = ErrorModel(program.sites, _states_at_once(program, precision) if has_jumps(program) else 8192)
+        self._runner = JumpRunner(program, terms, state_type(program, precision))
+        self._errors = ErrorModel(program.sites, _lanes_at_once(program, precision))
         self._count, self._num_observables = trajectories, 1 + max(term.row for term in terms)
-        self._values = _jump_values(program, terms, precision) if has_jumps(program) else _plain_values(program, terms, precision)
-        self._adjoint = None if has_jumps(program) else _runner(program, terms, precision)
 
     def estimate(self, batch: Batch, rng: np.random.Generator) -> Estimate:
         """The mean over trajectories; the standard error (nan for one with errors) leaves aside what stratification gains."""
         mean, total, squares = np.zeros([3, len(batch), self._num_observables])
         share, count = np.zeros([2, len(batch), 1])
         for some in self._errors.trajectories(len(batch), self._count, rng):
-            found, erring = self._values(_lanes(batch, some), rng), ~some.clean
+            found = self._runner.last.values(self._runner.to_last(_lanes(batch, some), rng))
+            erring = ~some.clean
             weighted = some.weight[:, None] * found
             np.add.at(mean, some.sample, weighted)
             for sums, terms in (
@@ -62,12 +57,11 @@ class TrajectoryEvaluator:
 
     def gradients(self, batch: Batch, upstream: np.ndarray, rng: np.random.Generator) -> Gradients:
         """Values and gradients of Σ upstream · values, each trajectory's by the adjoint method; for programs without jumps."""
-        assert self._adjoint is not None
         values, by_data = np.zeros([len(batch), self._num_observables]), np.zeros(batch.data.shape)
         by_weights = np.zeros(len(batch.weights))
         for some in self._errors.trajectories(len(batch), self._count, rng):
             weight = some.weight[:, None]
-            found = self._adjoint.gradients(_lanes(batch, some), weight * upstream[some.sample])
+            found = self._runner.last.gradients(_lanes(batch, some), weight * upstream[some.sample])
             np.add.at(values, some.sample, weight * found.values)
             np.add.at(by_data, some.sample, found.data)
             by_weights += found.weights
@@ -88,42 +82,44 @@ class ShotEvaluator:
 
     def __init__(self, program: Program, terms: Sequence[PauliTerm], precision: str, shots: int) -> None:
         self._shots, self._num_observables = shots, 1 + max(term.row for term in terms)
-        self._at_once = _states_at_once(program, precision)
-        self._errors = ErrorModel(program.sites, self._at_once) if program.sites else None
-        states = _jump_states if has_jumps(program) else _plain_states
+        self._at_once, self._sites = _states_at_once(program, precision), len(program.sites)
+        self._errors = ErrorModel(program.sites, _lanes_at_once(program, precision)) if program.sites else None
         self._bases = [
-            (basis, states(basis.measured(program), precision))
+            (basis, JumpRunner(basis.measured(program), (), state_type(basis.measured(program), precision)))
             for basis in bases(terms, program.num_qubits, self._num_observables)
         ]
 
     def estimate(self, batch: Batch, rng: np.random.Generator) -> Estimate:
         """Means over shots, and their standard errors (nan for a single shot)."""
         values, variances = np.zeros([2, len(batch), self._num_observables])
-        for basis, states in self._bases:
+        for basis, runner in self._bases:
             total, squares = np.zeros([2, len(batch), self._num_observables])
-            for lanes, sample, shots in self._measured(batch, rng):
-                probabilities = np.abs(states(lanes, rng)) ** 2
-                for sums, found in zip((total, squares), basis.sums(probabilities.astype(float), shots, rng), strict=True):
-                    np.add.at(sums, sample, found)
+            for sample, found in self._measured(batch, basis, runner, rng):
+                for sums, own in zip((total, squares), found, strict=True):
+                    np.add.at(sums, sample, own)
             values += total / self._shots
             variances += _variance_of_mean(total, squares, np.full([len(batch), 1], float(self._shots)))
         return Estimate(values, np.sqrt(variances))
 
-    def _measured(self, batch: Batch, rng: np.random.Generator) -> Iterator[tuple[Batch, np.ndarray, np.ndarray]]:
-        """What to simulate, the sample each belongs to, and how many shots it gets."""
+    def _measured(
+        self, batch: Batch, basis: Basis, runner: JumpRunner, rng: np.random.Generator
+    ) -> Iterator[tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]]:
+        """Samples, and what they add to the sums of the observables and of their squares."""
         everyone = np.arange(len(batch))
         clean = np.full(len(batch), self._shots)
         if self._errors is not None:
             clean = rng.binomial(self._shots, self._errors.clean_probability, len(batch))
-            sites, at_least_one = len(self._errors), self._errors.clean_probability > 0
             others = np.repeat(everyone, self._shots - clean)
-            for some in self._errors.single(others, rng, erring=at_least_one):
-                yield _lanes(batch, some), some.sample, np.ones(len(some.sample), dtype=int)
+            for some in self._errors.single(others, rng, erring=self._errors.clean_probability > 0):
+                lanes = runner.to_last(_lanes(batch, some), rng)
+                outcomes = runner.last.outcomes(lanes, rng.random(len(lanes)))
+                yield some.sample, (basis.worth[outcomes], basis.squares[outcomes])
         for start in range(0, len(batch), self._at_once):
             sample = everyone[start : start + self._at_once]
-            draws = np.zeros([0, 0] if self._errors is None else [sites, len(sample)], np.uint8)
             if clean[sample].any():
-                yield replace(batch, data=batch.data[sample], draws=draws), sample, clean[sample]
+                lanes = replace(batch, data=batch.data[sample], draws=np.zeros([self._sites, len(sample)], np.uint8))
+                probabilities = np.abs(runner.last.final_states(lanes)) ** 2
+                yield sample, basis.sums(probabilities.astype(float), clean[sample], rng)
 
 
 def _lanes(batch: Batch, some: Trajectories) -> Batch:
@@ -134,31 +130,9 @@ def _states_at_once(program: Program, precision: str) -> int:
     return max(1, _STATES_AT_ONCE // (2**program.num_qubits * np.dtype(state_type(program, precision)).itemsize))
 
 
-def _runner(program: Program, terms: Sequence[PauliTerm], precision: str) -> Runner:
-    return Runner(program, terms, state_type(program, precision))
-
-
-_Run = Callable[[Batch, np.random.Generator], np.ndarray]
-
-
-def _plain_values(program: Program, terms: Sequence[PauliTerm], precision: str) -> _Run:
-    runner = _runner(program, terms, precision)
-    return lambda batch, rng: runner.values(batch)
-
-
-def _jump_values(program: Program, terms: Sequence[PauliTerm], precision: str) -> _Run:
-    reader = Runner(replace(program, gates=()), terms, state_type(program, precision))
-    states = _jump_states(program, precision)
-    return lambda batch, rng: reader.values(replace(batch, initial_state=states(batch, rng)))
-
-
-def _plain_states(program: Program, precision: str) -> _Run:
-    runner = _runner(program, (), precision)
-    return lambda batch, rng: runner.final_states(batch)
-
-
-def _jump_states(program: Program, precision: str) -> _Run:
-    return JumpRunner(program, state_type(program, precision)).final_states
+def _lanes_at_once(program: Program, precision: str) -> int:
+    """Trajectories in one piece: with jumps their states leave the kernel."""
+    return _states_at_once(program, precision) if has_jumps(program) else 8192
 
 
 def _variance_of_mean(total: np.ndarray, squares: np.ndarray, count: np.ndarray) -> np.ndarray:

@@ -6,10 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tfq_llm.simulation.sampling.occurrences import Occurrences
-
-GRADIENTS = ("adjoint", "parameter-shift", "spsa")
-"""The ways to a gradient of what is sampled. The first is exact; the others, which are here, need only evaluations."""
+from tfq_llm.simulation.sampling.occurrences import Occurrences, Shifted
 
 # Rows of angles that are evaluated at once.
 _ROWS_AT_ONCE = 4096
@@ -19,18 +16,18 @@ Evaluate = Callable[[np.ndarray], np.ndarray]
 
 
 def parameter_shift(
-    occurrences: Occurrences, angles: np.ndarray, upstream: np.ndarray, evaluate: Evaluate, *, one_shift_at_a_time: bool
+    shifted: Shifted, angles: np.ndarray, upstream: np.ndarray, evaluate: Evaluate, *, one_shift_at_a_time: bool
 ) -> np.ndarray:
     """The gradient of Σ upstream · values by the angles [batch, P].
 
     Args:
-        occurrences: of a program.
+        shifted: the evaluations.
         angles: [batch, P].
         upstream: [batch, K].
         evaluate: called with shifted angles; with all samples under one shift if `one_shift_at_a_time`, else with as many
             evaluations as fit.
     """
-    which, amounts, factors = occurrences.shifted
+    which, amounts, factors = shifted.which, shifted.amounts, shifted.factors
     batch, found = len(angles), np.zeros(angles.T.shape)
     at_once = 1 if one_shift_at_a_time else max(1, _ROWS_AT_ONCE // max(1, batch))
     for start in range(0, len(which), at_once):

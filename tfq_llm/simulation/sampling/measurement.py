@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import cirq
 import numpy as np
 
-from tfq_llm.simulation.pauli import PauliTerm
+from tfq_llm.simulation.compiled.memory import check_memory
+from tfq_llm.simulation.pauli import PauliTerm, signs
 from tfq_llm.simulation.program import Gate, Program, constant_gate
 
 # Up to this ratio of outcomes to shots it is faster to count the shots of every outcome than to look the outcome of every shot
@@ -29,17 +30,22 @@ class Estimate:
     standard_errors: np.ndarray
 
 
-@dataclass(frozen=True)
+@dataclass
 class Basis:
     """Terms that are measured by the same shots.
 
     Attributes:
         rotations: gates behind the circuit that turn this basis into the computational one.
         worth: what outcome r is worth for observable k, [2^n, K].
+        squares: worth².
     """
 
     rotations: tuple[Gate, ...]
     worth: np.ndarray
+    squares: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.squares = self.worth**2
 
     def measured(self, program: Program) -> Program:
         """The program with this basis' rotations."""
@@ -50,7 +56,7 @@ class Basis:
         probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
         if probabilities.shape[1] <= _COUNTING * max(1, shots.max(initial=0)):
             counts = rng.multinomial(shots, probabilities)
-            return counts @ self.worth, counts @ self.worth**2
+            return counts @ self.worth, counts @ self.squares
         sample = np.repeat(np.arange(len(shots)), shots)
         ends = np.cumsum(probabilities, axis=1) + np.arange(len(shots))[:, None]
         outcomes = np.searchsorted(ends.ravel(), sample + rng.random(len(sample)), side="right")
@@ -62,10 +68,11 @@ class Basis:
 def bases(terms: Sequence[PauliTerm], num_qubits: int, num_observables: int) -> list[Basis]:
     """As few bases as a greedy search finds; terms share one if on every qubit they agree or one of them is I.
 
-    All diagonal observables share one, the first.
+    All diagonal observables share one, the first. Constants need no shots of their own, so any basis will do for them.
     """
     groups: list[tuple[dict[int, str], list[PauliTerm]]] = []
-    for term in sorted(terms, key=lambda term: term.flip != 0):
+    constants = [term for term in terms if not (term.flip or term.sign)]
+    for term in sorted((term for term in terms if term.flip or term.sign), key=lambda term: term.flip != 0):
         own = _paulis(term, num_qubits)
         for paulis, members in groups:
             if all(paulis.get(qubit, pauli) == pauli for qubit, pauli in own.items()) and (not term.flip or members[0].flip):
@@ -74,6 +81,10 @@ def bases(terms: Sequence[PauliTerm], num_qubits: int, num_observables: int) -> 
                 break
         else:
             groups.append((dict(own), [term]))
+    if constants and not groups:
+        groups.append(({}, []))
+    if constants:
+        groups[0][1].extend(constants)
     return [_basis(paulis, members, num_qubits, num_observables) for paulis, members in groups]
 
 
@@ -92,12 +103,11 @@ def _basis(paulis: dict[int, str], terms: Sequence[PauliTerm], num_qubits: int, 
     rotations = tuple(
         constant_gate((qubit,), cirq.unitary(turns[pauli])) for qubit, pauli in sorted(paulis.items()) if pauli in turns
     )
+    check_memory(num_qubits, 0, 0, 2 * 2**num_qubits * num_observables * 8)  # of worth and its squares
     worth = np.zeros([2**num_qubits, num_observables])
     for term in terms:
-        involved = term.flip | term.sign
-        ones = sum(np.arange(2**num_qubits) >> bit & involved >> bit & 1 for bit in range(num_qubits))
         coefficient = (term.factor / 1j ** (term.flip & term.sign).bit_count()).real
-        worth[:, term.row] += coefficient * (1 - 2 * (ones % 2))
+        worth[:, term.row] += coefficient * signs(term.flip | term.sign, num_qubits)
     return Basis(rotations, worth)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 
@@ -20,34 +19,38 @@ class ShiftRule:
 
 
 @dataclass(frozen=True)
+class Shifted:
+    """Evaluations at shifted angles, each array [evaluations]: which angle, by how much it is shifted, and the value's factor."""
+
+    which: np.ndarray
+    amounts: np.ndarray
+    factors: np.ndarray
+
+
+@dataclass(frozen=True)
 class Occurrences:
     """A program whose P parametrized gates are known one by one.
 
     Attributes:
         program: the program in which gate p takes its angle from datum p, whatever it took it from before.
-        gates: the parametrized gates as they were: the angle of each is scale · value + shift.
+        gates: the parametrized gates as they were.
+        columns: where the value of each stands among the inputs, which are the data and then the weights, [P].
+        scales, shifts: the angle of each is scale · value + shift, [P].
         num_data, num_weights: of the program that was taken apart.
     """
 
     program: Program
     gates: tuple[Gate, ...]
+    columns: np.ndarray
+    scales: np.ndarray
+    shifts: np.ndarray
     num_data: int
     num_weights: int
-
-    @cached_property
-    def scales(self) -> np.ndarray:
-        return np.array([gate.scale for gate in self.gates])
-
-    @cached_property
-    def columns(self) -> np.ndarray:
-        """Where the value of each stands among the inputs, which are the data and then the weights."""
-        offsets = {"data": 0, "weight": self.num_data}
-        return np.array([gate.index + offsets[gate.source] for gate in self.gates], dtype=int)
 
     def angles(self, data: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """The angles [rows, P] of data [rows, num_data] and weights, [num_weights] or [rows, num_weights]."""
         shared = np.broadcast_to(weights, [len(data), self.num_weights])
-        return np.concatenate([data, shared], axis=1)[:, self.columns] * self.scales + [gate.shift for gate in self.gates]
+        return np.concatenate([data, shared], axis=1)[:, self.columns] * self.scales + self.shifts
 
     def pull(self, by_angles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Gradients by data [rows, num_data] and weights [num_weights], from those by the angles [rows, P]."""
@@ -55,17 +58,12 @@ class Occurrences:
         np.add.at(inputs, self.columns, (by_angles * self.scales).T)
         return inputs[: self.num_data].T, inputs[self.num_data :].sum(axis=1)
 
-    @cached_property
-    def shifted(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """All evaluations of a gradient: which angle, by how much it is shifted, and the value's factor; each [evaluations].
-
-        Raises:
-            InputError: a gate has no shift rule.
-        """
+    def shifted(self) -> Shifted:
+        """All evaluations of a gradient; raises InputError if a gate has no shift rule."""
         rules = [shift_rule(gate) for gate in self.gates]
         which = np.repeat(np.arange(len(rules)), [len(rule.shifts) for rule in rules])
         amounts = np.concatenate([*(rule.shifts for rule in rules), np.zeros(0)])
-        return which, amounts, np.concatenate([*(rule.coefficients for rule in rules), np.zeros(0)])
+        return Shifted(which, amounts, np.concatenate([*(rule.coefficients for rule in rules), np.zeros(0)]))
 
 
 def occurrences(program: Program) -> Occurrences:
@@ -79,7 +77,10 @@ def occurrences(program: Program) -> Occurrences:
         else:
             gates.append(gate)
     taken_apart = replace(program, gates=tuple(gates), num_data=len(taken), num_weights=0)
-    return Occurrences(taken_apart, tuple(taken), program.num_data, program.num_weights)
+    offsets = {"data": 0, "weight": program.num_data}
+    columns = np.array([gate.index + offsets[gate.source] for gate in taken], dtype=int)
+    scales, shifts = (np.array([getattr(gate, name) for gate in taken], dtype=float) for name in ("scale", "shift"))
+    return Occurrences(taken_apart, tuple(taken), columns, scales, shifts, program.num_data, program.num_weights)
 
 
 def shift_rule(gate: Gate) -> ShiftRule:

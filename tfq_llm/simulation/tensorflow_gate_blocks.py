@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
-from tfq_llm.simulation.blocks import Segment, order_for, places
+from tfq_llm.simulation.gate_blocks import Segment, order_for, places
 from tfq_llm.simulation.program import Gate
 
 

@@ -10,9 +10,8 @@ import sympy
 import tensorflow as tf
 import tensorflow_quantum as tfq
 
-from tfq_llm.circuits.tfq_support import unsupported_by_tfq
-from tfq_llm.errors import InputError
-from tfq_llm.simulation.callbacks import refuse_to_be_saved
+from tfq_llm.circuits.tfq_support import check_tfq_runs
+from tfq_llm.simulation.callbacks import refuse_to_be_saved, refuse_xla
 from tfq_llm.simulation.pauli import Observable
 
 
@@ -44,12 +43,17 @@ class TfqExecutor:
     ) -> None:
         options = options or {"differentiator": tfq.differentiators.Adjoint()}
         self._layer = layer(circuit, list(observables), **options)
+        # TensorFlow Quantum knows float32 alone, and Keras would cast what its layers are given to another floatx or policy.
+        for each in (self._layer, *self._layer.submodules):
+            each._autocast = False
         given = [str(symbol) for symbol in (*data_symbols, *weight_symbols)]
         # TensorFlow Quantum wants its values in sorted order of the names, in which x10 comes before x2.
         self._order = [given.index(str(symbol)) for symbol in self._layer.symbols]
         self._empty = tfq.convert_to_tensor([cirq.Circuit()])
 
     def __call__(self, data: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        refuse_xla()
+        data, weights = tf.cast(data, tf.float32), tf.cast(weights, tf.float32)
         batch = tf.shape(data)[0]
         values = tf.concat([data, tf.tile(weights[None, :], [batch, 1])], axis=1)
         with tf.control_dependencies(refuse_to_be_saved()):
@@ -76,12 +80,7 @@ def sampled_tfq_executor(
     shift = tfq.differentiators.ParameterShift()
     if not is_noisy:
         return TfqExecutor(*case, repetitions=shots, differentiator=shift)
-    unsupported = unsupported_by_tfq(circuit)
-    if unsupported is not None:
-        raise InputError(
-            f"TensorFlow Quantum cannot run {unsupported}: it has no two-qubit channels, and takes them for one-qubit ones. Use "
-            "noise on each qubit ('depolarizing:P1,P2,per-qubit'), or executor='compiled'."
-        )
+    check_tfq_runs(circuit)
     sampled = shots is not None
     repetitions = shots if sampled else trajectories
     return TfqExecutor(*case, tfq.layers.NoisyControlledPQC, repetitions=repetitions, sample_based=sampled, differentiator=shift)
