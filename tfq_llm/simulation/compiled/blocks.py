@@ -14,6 +14,7 @@ from typing import Any
 import numba
 import numpy as np
 
+from tfq_llm.simulation.compiled.atomics import count_up, wait_for
 from tfq_llm.simulation.compiled.first_call import kept_on_disk
 from tfq_llm.simulation.compiled.kernels import apply_dense, apply_pair, undo_dense, undo_pair
 from tfq_llm.simulation.compiled.matrices import build_matrices, pull_angles, pull_matrices, set_sample_waves, set_weight_waves
@@ -72,6 +73,8 @@ def _run_chunks(
     initial_gradient,
     first_chunk,
     last_chunk,
+    done,
+    parts_of_work,
 ):
     """Runs some of the chunks that a batch is divided into; a chunk is blocks of `lanes` samples, in order.
 
@@ -84,6 +87,8 @@ def _run_chunks(
         data: float64 [samples, num_data]. weights: float64 [num_weights]. draws: uint8 [sites, samples].
         initial: reals [samples, 2^n · parts], complex amplitudes as pairs; empty for |0…0⟩. upstream: float64 [samples, K].
         values: float64 [samples, K], added to. final: as `initial`. uniforms: float64 [samples], to draw int64 `outcomes` by.
+        done: int64 [1], counts the parts of the work that are done; the first of `parts_of_work` parts waits for the others, but
+            not for long.
         data_gradient: float64 [samples, num_data]. weight_gradient: float64 [chunks, num_weights]. initial_gradient: as
             `initial`.
     """
@@ -115,6 +120,9 @@ def _run_chunks(
                 pull_angles(tables, lanes, waves, wave_pulls, data_gradient, weight_gradient[chunk], first, count)
                 # The gradient by an amplitude is twice the co-state.
                 _store_states(lanes, work_reals, parts * other, 2, initial_gradient, first, count)
+    count_up(done)
+    if first_chunk == 0:
+        wait_for(done, parts_of_work)
 
 
 @numba.njit
@@ -245,7 +253,10 @@ def _with_key(sources: str, dtype: np.dtype) -> Any:
     return kept_on_disk(run_chunks, f"run_chunks_{dtype}")
 
 
-_FILES = [Path(__file__).with_name(f"{name}.py") for name in ("blocks", "kernels", "matrices", "readout", "tables", "vectors")]
+_FILES = [
+    Path(__file__).with_name(f"{name}.py")
+    for name in ("atomics", "blocks", "kernels", "matrices", "readout", "tables", "vectors")
+]
 _SOURCES = "".join(sha256(path.read_bytes()).hexdigest() for path in _FILES)
 
 RUN_CHUNKS = {np.dtype(name): _with_key(_SOURCES, np.dtype(name)) for name in ("float32", "float64", "complex64", "complex128")}

@@ -22,8 +22,8 @@ from tfq_llm.simulation.program import Program
 _CHUNKS = 64
 # Roughly, in nanoseconds: what a fused gate takes for a block of samples, and for each row of it; forward only, or both ways.
 _GATE, _ROW = {False: 60.0, True: 150.0}, {False: 0.8, True: 2.5}
-# What a thread should have to do: waking it, and building the matrices that all samples share once more, cost about as much.
-_WORTH_A_THREAD = 60_000.0
+# What a thread should have to do: waking it, and building the matrices that all samples share once more, take nearly as long.
+_WORTH_A_THREAD = 100_000.0
 # What the kernel is given for what there is none of.
 _NOTHING, _NO_UNIFORMS, _NO_OUTCOMES = np.zeros([0, 0]), np.zeros(0), np.zeros(0, np.int64)
 
@@ -132,7 +132,7 @@ class Runner:
         )
         values, by_data = np.zeros([len(batch), self._num_observables]), np.zeros(batch.data.shape)
         by_weights, by_states = np.zeros([chunks, len(batch.weights)]), np.empty_like(states) if gradient else nothing
-        kernel = RUN_CHUNKS[self.dtype]
+        kernel, done = RUN_CHUNKS[self.dtype], np.zeros(1, np.int64)
 
         def part(number: int) -> None:
             with workspace(end, self._real) as room:
@@ -159,10 +159,12 @@ class Runner:
                     by_states,
                     number * chunks // threads,
                     (number + 1) * chunks // threads,
+                    done,
+                    threads,
                 )
 
         with announced(kernel, self.dtype):
-            run_parts(part, threads)
+            run_parts(part, threads, lambda: done[0] == threads)
         by_initial = None if batch.initial_state is None else by_states.view(batch.initial_state.dtype)
         return Gradients(values, by_data, by_weights[0] if chunks == 1 else by_weights.sum(axis=0), by_initial)
 

@@ -60,15 +60,19 @@ def num_threads() -> int:
     return _pool.count
 
 
-def run_parts(run: Callable[[int], None], parts: int) -> None:
-    """Calls run(0) … run(parts − 1), the first in this thread and the others beside it, and waits for all."""
+def run_parts(run: Callable[[int], None], parts: int, are_done: Callable[[], bool] = lambda: False) -> None:
+    """Calls run(0) … run(parts − 1), the first in this thread and the others beside it, and waits for all.
+
+    `are_done` may say that they have done what they are for, when the first is through: then nothing is waited for.
+    """
     if parts > 1:
         executor = _pool.executor(parts - 1)
         others = [executor.submit(run, part) for part in range(1, parts)]
         try:
             run(0)
         finally:
-            for other in others:
-                other.result()
+            if not are_done():
+                for other in others:
+                    other.result()
     else:
         run(0)
