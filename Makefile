@@ -2,6 +2,7 @@
 #   make results  a table of docs/results.md; DATA=NAME_OR_PATH or EMBEDDINGS="FILE.npz ..." choose what of, else the default data
 #   make test     the whole test suite          make test-fast  its fast part          make lint  style and types
 #   make benchmark  docs/performance.md anew; PEERS=PYTHON, of an environment of their own, measures other simulators too
+#   make benchmark-encoder PEER=PYTHON  docs/performance-sentence-encoder.md anew, beside sentence-transformers
 #   make constraints  the tested versions anew  make clean      drops .venv and what tools left behind
 # All but clean first set up .venv with the tested versions (constraints.txt), by PYTHON=... if given; data that they need are
 # fetched into the cache.
@@ -11,7 +12,7 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.10; do \
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo results benchmark test test-fast lint constraints clean
+.PHONY: demo results benchmark benchmark-encoder test test-fast lint constraints clean
 
 demo: .venv/installed
 	$(BIN)/tfq-llm data fetch movie-reviews
@@ -22,6 +23,9 @@ results: .venv/installed
 
 benchmark: .venv/installed-dev
 	$(BIN)/python -m benchmarks.simulation $(if $(PEERS),--peers '$(PEERS)')
+
+benchmark-encoder: .venv/installed-dev
+	$(BIN)/python -m benchmarks.sentence_encoder $(if $(PEER),--peer '$(PEER)')
 
 test: .venv/installed-dev
 	$(BIN)/pytest

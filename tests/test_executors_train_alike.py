@@ -48,13 +48,17 @@ def test_so_does_a_head_with_other_settings():
     np.testing.assert_allclose(curves, np.tile(curves[0], (len(curves), 1)), atol=1e-3)
 
 
-def test_many_shots_train_as_exact_values_do():
-    np.testing.assert_allclose(losses("compiled", shots=100_000), losses("compiled"), atol=0.02)
-
-
-def test_few_trajectories_of_weak_noise_train_as_exact_values_do():
-    noisy = losses("compiled", noise="forte-1", trajectories=4)
-    np.testing.assert_allclose(noisy, losses("compiled"), atol=0.05)
+@pytest.mark.parametrize(
+    ("settings", "share"),
+    [({"shots": 100_000}, 0.1), ({"noise": "forte-1", "trajectories": 4}, 0.25)],
+    ids=["many shots", "few trajectories of weak noise"],
+)
+def test_sampled_heads_train_as_exact_ones_do(settings, share):
+    """Losses differ by less than a share of how far the exact ones fall."""
+    exact = losses("compiled", epochs=20)
+    fall = exact[0] - exact[-1]
+    assert fall > 0.05
+    np.testing.assert_allclose(losses("compiled", epochs=20, **settings), exact, atol=share * fall)
 
 
 def test_a_sampled_run_can_be_repeated():

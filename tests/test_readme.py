@@ -19,6 +19,8 @@ def test_there_are_examples():
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.strip().splitlines()[-1])
 def test_an_example_runs(example, fresh_process, tmp_path):
     printed = fresh_process(example, cwd=tmp_path)
+    if "SamplingEngine" in example:
+        assert printed.strip() in README.read_text(encoding="utf-8")
     if "accuracy" in example:
         found = re.match(r"accuracy (\d\.\d+) on \d+ texts; [\d,]+ parameters in the head", printed)
         assert found, printed

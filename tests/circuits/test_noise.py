@@ -5,12 +5,15 @@ from __future__ import annotations
 import itertools
 
 import cirq
+import cirq_ionq
 import numpy as np
 import pytest
 import sympy
 
+from tests.simulation.sampling.oracles import assert_mean, density_values
 from tfq_llm import InputError
 from tfq_llm.circuits import depolarizing, ionq_noise, noisy_circuit, parse_noise, readout_error, reuploading_circuit
+from tfq_llm.simulation.sampling.engine import SamplingEngine
 
 A, B, C = cirq.LineQubit.range(3)
 CIRCUIT = cirq.Circuit(cirq.ry(0.7).on(A), cirq.CNOT(A, B), cirq.ry(0.4).on(B), cirq.ISWAP(B, C) ** 0.3, cirq.rx(1.1).on(C))
@@ -231,3 +234,27 @@ def test_readout_needs_qubits_of_the_circuit():
         noisy_circuit(CIRCUIT, None, readout=0.1)
     with pytest.raises(InputError, match="one probability or two"):
         noisy_circuit(CIRCUIT, None, readout=(0.1, 0.1, 0.1), measured=[A])
+
+
+@pytest.mark.parametrize("angle", [0.2, sympy.Symbol("t")], ids=str)
+@pytest.mark.parametrize("model", [ionq_noise("aria-1"), depolarizing(0.01, 0.02)], ids=str)
+def test_ionqs_own_gates_get_noise_with_symbols_and_without(model, angle):
+    """They do not follow Cirq's parameter protocol."""
+    gates = [
+        cirq_ionq.GPIGate(phi=angle).on(A),
+        cirq_ionq.GPI2Gate(phi=angle).on(B),
+        cirq_ionq.MSGate(phi0=angle, phi1=0.1).on(A, B),
+        cirq_ionq.ZZGate(theta=angle).on(A, B),
+    ]
+    noisy = noisy_circuit(cirq.Circuit(gates), model)
+    assert len(list(noisy.all_operations())) == 2 * len(gates)
+    symbols = [] if angle == 0.2 else [angle]
+    engine = SamplingEngine(noisy, [cirq.Z(A) * cirq.Z(B)], symbols, trajectories=200, dtype="float64")
+    resolved = [
+        cirq_ionq.GPIGate(phi=0.2).on(A),
+        cirq_ionq.GPI2Gate(phi=0.2).on(B),
+        cirq_ionq.MSGate(phi0=0.2, phi1=0.1).on(A, B),
+        cirq_ionq.ZZGate(theta=0.2).on(A, B),
+    ]
+    expected = density_values(noisy_circuit(cirq.Circuit(resolved), model), [cirq.Z(A) * cirq.Z(B)])
+    assert_mean(engine.values(np.full([200, len(symbols)], 0.2)), expected)

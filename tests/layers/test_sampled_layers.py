@@ -196,3 +196,20 @@ np.testing.assert_allclose(one, two, atol=1e-5)
 assert np.isfinite(weights_after_training(mirrored, shots=20, noise="aria-1", trajectories=3)).all()
 """
     fresh_process(code)
+
+
+@pytest.mark.slow
+def test_tensorflow_quantums_noisy_layer_has_the_same_values_and_gradients():
+    """Both are estimates from 2,000 trajectories; a slope has a standard error below 2/√2000, and six times that is allowed."""
+    options = {"noise": "depolarizing:0.05,0.05,per-qubit", "trajectories": 2000, "initializer": "ones"}
+    found = []
+    for settings in ({"executor": "compiled"}, {"executor": "tfq", "gradient": "parameter-shift"}):
+        layer = ReuploadingPQC(2, reuploads=1, connectivity=1, **options, **settings)
+        rows = tf.constant([[0.4, -1.0], [1.2, 0.3]])
+        with tf.GradientTape() as tape:
+            tape.watch(rows)
+            values = layer(rows)
+        found.append([values, *tape.gradient(values, [rows, layer.angles])])
+    for ours, theirs in zip(*found, strict=True):
+        assert np.abs(theirs).max() > 0.2
+        np.testing.assert_allclose(ours, theirs, atol=6 * 2 * np.sqrt(len(rows) / 2000))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cirq
+import cirq_ionq
 import numpy as np
 import pytest
 import sympy
@@ -118,3 +119,19 @@ def test_tensorflow_quantum_takes_it_as_a_backend():
         for backend in (CompiledSimulator(), "noiseless")
     )
     np.testing.assert_allclose(ours, stock, atol=1e-5)
+
+
+def test_symbols_in_ionqs_gates_are_parameters_too():
+    phases = cirq.Points("t", [0.1, 0.4])
+    symbolic = cirq.Circuit(cirq.H(A), cirq_ionq.GPI2Gate(phi=T).on(A))
+    expected = [
+        CIRQS.simulate_expectation_values(cirq.Circuit(cirq.H(A), cirq_ionq.GPI2Gate(phi=phase).on(A)), cirq.X(A) * 1.0)
+        for phase in (0.1, 0.4)
+    ]
+    np.testing.assert_allclose(OURS.simulate_expectation_values_sweep(symbolic, cirq.X(A) * 1.0, phases), expected, atol=1e-9)
+
+
+def test_a_moment_keeps_its_number():
+    late = cirq.Circuit(cirq.Moment(cirq.H(A)), cirq.Moment(), cirq.Moment(cirq.CCX(*QUBITS)), cirq.Moment(cirq.measure(A)))
+    with pytest.raises(InputError, match="in moment 2"):
+        OURS.simulate_expectation_values(late, cirq.Z(A) * 1.0, permit_terminal_measurements=True)

@@ -92,7 +92,7 @@ def test_the_executor_takes_idle_qubits():
         (
             "tfq",
             {"noise": "aria-1", "shots": 3, "gradient": "parameter-shift"},
-            "no two-qubit channels.*P1,P2,per-qubit'",
+            "only one-qubit channels.*P1,P2,per-qubit'",
         ),
         ("tfq", {"noise": "depolarizing:0.1,0.1", "trajectories": 3, "gradient": "parameter-shift"}, "cannot run depolarize"),
         ("tfq", {"shots": 3}, "TensorFlow Quantum .* differentiates what it samples by parameter shift"),
@@ -217,7 +217,7 @@ def test_noise_models_of_cirq_survive_their_configuration():
         ({"noise": "aria-1", "trajectories": 5, "executor": "tfq"}, "differentiates what it samples by parameter shift"),
         (
             {"noise": "aria-1", "trajectories": 5, "executor": "tfq", "gradient": "parameter-shift"},
-            "no two-qubit channels.*P1,P2,per-qubit'",
+            "only one-qubit channels.*P1,P2,per-qubit'",
         ),
         ({"shots": 5, "executor": "tfq", "gradient": "parameter-shift", "fixed": True}, "draws anew at every step"),
         ({"readout_error": (0.1, 0.2), "trajectories": 5}, "two readout errors that differ .* no adjoint gradient"),

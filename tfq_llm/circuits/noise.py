@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import cirq
 
 from tfq_llm.checks import flag, one_of, real_number
+from tfq_llm.circuits.native_gates import is_gate
 from tfq_llm.errors import InputError, did_you_mean
 
 Readout: TypeAlias = "float | tuple[float, float]"
@@ -185,7 +186,7 @@ def parse_noise(text: str) -> cirq.NoiseModel | None:
 def _depolarized(operation: cirq.Operation, p1: float, p2: float, per_qubit: bool = False) -> cirq.OP_TREE:
     """A gate and the channels behind it; anything that is not a gate, as it is."""
     qubits = operation.qubits
-    if not qubits or cirq.VirtualTag() in operation.tags or not _is_gate(operation):
+    if not qubits or cirq.VirtualTag() in operation.tags or not is_gate(operation):
         return operation
     if len(qubits) > 2 or isinstance(operation.untagged, cirq.CircuitOperation):
         raise InputError(
@@ -198,16 +199,10 @@ def _depolarized(operation: cirq.Operation, p1: float, p2: float, per_qubit: boo
     return [operation, channels if p > 0 else []]
 
 
-def _is_gate(operation: cirq.Operation) -> bool:
-    # Cirq says of a gate that holds symbols that it has no unitary; any value shows whether it would have one.
-    values = dict.fromkeys(cirq.parameter_names(operation), 0.5)
-    return cirq.has_unitary(cirq.resolve_parameters(operation, values))
-
-
 def _check_noiseless(circuit: cirq.AbstractCircuit) -> None:
     for index, moment in enumerate(circuit):
         for operation in moment:
-            if not _is_gate(operation):
+            if not is_gate(operation):
                 kind = "a measurement" if cirq.is_measurement(operation) else "noise"
                 raise InputError(
                     f"the circuit already holds {kind}, {operation.untagged} in moment {index}: give it without; "

@@ -59,6 +59,7 @@ def check_tfq_runs(circuit: cirq.AbstractCircuit) -> None:
     unsupported = unsupported_by_tfq(circuit)
     if unsupported is not None:
         raise InputError(
-            f"TensorFlow Quantum cannot run {unsupported}: it has no two-qubit channels, and takes them for one-qubit ones. Use "
-            "noise on each qubit ('depolarizing:P1,P2,per-qubit'), or the executor 'compiled'."
+            f"TensorFlow Quantum cannot run {unsupported}: of noise it knows only one-qubit channels (and takes two-qubit ones "
+            "for them), and of qubits those on a line or a grid. Use noise on each qubit ('depolarizing:P1,P2,per-qubit'), or "
+            "the executor 'compiled'."
         )

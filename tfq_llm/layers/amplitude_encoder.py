@@ -39,9 +39,9 @@ class AmplitudeEncoder(tf.keras.layers.Layer):
             the same.
         initializer: of the angles in radians; by default uniform in ±π.
 
-    Input shape: [batch, dimensions], any length but 0 (it is normalised). Output shape: [batch, n], or [batch, E·n] if
-    concatenated; values in [−1, 1]. A row that is not finite gives NaN for that row (`CompiledEngine`, called with arrays, names
-    the row instead).
+    Input shape: [batch, dimensions], of any length, as it is normalised; a row of zeros has no state without padding, and gives
+    0. Output shape: [batch, n], or [batch, E·n] if concatenated; values in [−1, 1]. A row that is not finite gives NaN for that
+    row (`CompiledEngine`, called with arrays, names the row instead).
 
     A float64 layer simulates in float64. Under a mixed policy it computes in float32, and its output is cast. Second derivatives
     need the executor "tensorflow".

@@ -5,6 +5,11 @@ from __future__ import annotations
 import cirq
 import numpy as np
 
+from tfq_llm.errors import InputError
+
+MAX_OPERATORS = 256
+"""Of one channel: draws are bytes."""
+
 
 def channel_operators(operation: cirq.Operation) -> tuple[np.ndarray | None, np.ndarray]:
     """A channel's probabilities [K] and operators [K, d, d].
@@ -12,6 +17,9 @@ def channel_operators(operation: cirq.Operation) -> tuple[np.ndarray | None, np.
     A mixture of unitaries has fixed probabilities; the most likely operator comes first, and a phase, which no expectation value
     depends on, is chosen so that operators such as Y are real. Phase damping is such a mixture too: of nothing and Z. Any other
     channel is given by its Kraus operators, whose probabilities depend on the state, and None.
+
+    Raises:
+        InputError: a mixture has too many operators.
     """
     gate = operation.gate
     if isinstance(gate, cirq.PhaseDampingChannel):
@@ -21,6 +29,8 @@ def channel_operators(operation: cirq.Operation) -> tuple[np.ndarray | None, np.
         return None, np.stack([np.asarray(operator, complex) for operator in cirq.kraus(operation)])
     mixture = [(weight, operator) for weight, operator in cirq.mixture(operation) if weight > 0]
     mixture.sort(key=lambda pair: -pair[0])
+    if len(mixture) > MAX_OPERATORS:
+        raise InputError(f"{operation} is a mixture of {len(mixture)} operators; {MAX_OPERATORS} is the most that is supported.")
     weights = np.array([weight for weight, _ in mixture])
     return weights / weights.sum(), np.stack([_real_if_possible(np.asarray(operator, complex)) for _, operator in mixture])
 

@@ -10,6 +10,7 @@ import cirq
 import numpy as np
 import sympy
 
+from tfq_llm.circuits.native_gates import symbol_names
 from tfq_llm.errors import InputError
 from tfq_llm.simulation.compiled.engine import CompiledEngine
 
@@ -45,7 +46,9 @@ class CompiledSimulator(cirq.SimulatesExpectationValues):
             raise ValueError("the program ends in measurements; permit_terminal_measurements=True leaves them out.")
         measured = program.all_qubits()
         if program.are_all_measurements_terminal():
-            program = cirq.Circuit(operation for operation in program.all_operations() if not cirq.is_measurement(operation))
+            program = cirq.Circuit(
+                cirq.Moment(operation for operation in moment if not cirq.is_measurement(operation)) for moment in program
+            )
         given = observables if isinstance(observables, list) else [observables]
         sums = tuple(tuple(cirq.PauliSum.wrap(each)) for each in given)
         order = cirq.QubitOrder.as_qubit_order(qubit_order)
@@ -63,7 +66,7 @@ class CompiledSimulator(cirq.SimulatesExpectationValues):
         state: np.ndarray | None,
     ) -> np.ndarray:
         """Values [resolvers, observables]."""
-        symbols = tuple(sympy.Symbol(name) for name in sorted(cirq.parameter_names(program)))
+        symbols = tuple(sympy.Symbol(name) for name in sorted(symbol_names(program)))
         states = None if state is None else np.repeat(state[None], len(resolvers), axis=0)
         try:
             engine = self._engine(program, observables, symbols, qubits)

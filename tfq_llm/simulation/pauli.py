@@ -60,9 +60,12 @@ def pauli_strings(observable: Observable) -> list[cirq.PauliString]:
 
 
 def _term(row: int, string: cirq.PauliString, bits: dict[cirq.Qid, int]) -> PauliTerm:
+    if cirq.is_parameterized(string):
+        raise InputError(f"the coefficient of the observable {string} must be a number: resolve its symbols first.")
     factor = complex(string.coefficient)
     if abs(factor.imag) > 1e-9:
         raise InputError(f"the observable {string} has the coefficient {factor}; only real ones are observables.")
+    factor = complex(factor.real)  # what rounding left of the imaginary part would make the term an imaginary one
     flip = sign = 0
     for qubit, pauli in string.items():
         if qubit not in bits:

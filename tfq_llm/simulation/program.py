@@ -10,9 +10,9 @@ import cirq
 import numpy as np
 import sympy
 
+from tfq_llm.circuits.native_gates import plain_operations
 from tfq_llm.errors import InputError
 from tfq_llm.simulation.channels import channel_operators, one_qubit_factors
-from tfq_llm.simulation.native_gates import plain_operations
 
 Source = Literal["constant", "data", "weight", "noise"]
 
@@ -166,7 +166,7 @@ class _Compiler:
         if not operation.qubits and cirq.has_unitary(operation):
             return  # a global phase
         for plain in plain_operations(_with_numbers(operation)):
-            if isinstance(plain.gate, cirq.EigenGate) and cirq.is_parameterized(plain.gate):
+            if _has_symbolic_exponent(plain.gate):
                 self.gates.append(self._parameterized(plain, operation, moment))
             elif not cirq.is_parameterized(plain) and cirq.has_unitary(plain):
                 self.gates.append(constant_gate(self._where(plain), cirq.unitary(plain)))
@@ -201,6 +201,13 @@ class _Compiler:
 
     def _where(self, operation: cirq.Operation) -> tuple[int, ...]:
         return tuple(self._positions[qubit] for qubit in operation.qubits)
+
+
+def _has_symbolic_exponent(gate: cirq.Gate | None) -> bool:
+    """Whether a gate is a power of a gate that is known, with symbols in the exponent and nowhere else."""
+    if not isinstance(gate, cirq.EigenGate) or not isinstance(gate.exponent, sympy.Basic):
+        return False
+    return not cirq.is_parameterized(gate._with_exponent(1.0))
 
 
 def _with_numbers(operation: cirq.Operation) -> cirq.Operation:

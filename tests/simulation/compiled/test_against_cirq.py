@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tests.simulation.circuits_strategy import random_circuits, random_observables, random_states, slope
 from tfq_llm.simulation.compiled.engine import CompiledEngine
 
+A, B = cirq.LineQubit.range(2)
 BATCHES = [1, 2, 3, 7, 8, 9, 16, 17, 35]
 STATES = ["zero", "real", "complex"]
 TOLERANCE = {"float32": 1e-5, "float64": 1e-9}
@@ -195,3 +196,10 @@ def test_observables_of_many_terms_have_cirqs_values_and_gradients(num_qubits, p
     moves = np.eye(num_qubits) * np.pi / 2
     slopes = [[(expected(row + move)[0] - expected(row - move)[0]).real / 2 for move in moves] for row in data]
     np.testing.assert_allclose(found.data, slopes, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("string", [cirq.Z(A), cirq.Y(A) * cirq.Y(B), cirq.X(A) * cirq.Z(B), cirq.Y(A)], ids=str)
+def test_what_rounding_leaves_of_an_imaginary_part_does_not_count(string):
+    circuit = cirq.Circuit(cirq.ry(0.3).on(A), cirq.CNOT(A, B), cirq.ry(0.8).on(A))
+    exact = CompiledEngine(circuit, [0.5 * string], dtype="float64").values()
+    np.testing.assert_array_equal(CompiledEngine(circuit, [(0.5 + 1e-17j) * string], dtype="float64").values(), exact)

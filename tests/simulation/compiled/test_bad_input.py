@@ -32,6 +32,8 @@ def engine(**options) -> CompiledEngine:
         (cirq.reset(A), r"the circuit holds noise, reset.* in moment 1.* the circuit without noise"),
         (cirq.depolarize(0.1)(A), r"the circuit holds noise, depolarize.* in moment 1"),
         (cirq.FSimGate(X, 0.1)(A, B), r"FSim.* in moment 1 is not supported"),
+        (cirq.PhasedISwapPowGate(phase_exponent=X, exponent=0.5)(A, B), r"PhasedISWAP.* in moment 1 is not supported"),
+        (cirq.PhasedISwapPowGate(phase_exponent=X, exponent=W)(A, B), r"PhasedISWAP.* in moment 1 is not supported"),
         (cirq.ry(X * W)(A), r"moment 1 must be a linear expression of one symbol, not .*w\*x"),
         (cirq.ry(X + W)(A), r"moment 1 must be a linear expression of one symbol, not"),
         (cirq.ry(X**2)(A), r"moment 1 must be a linear expression of one symbol, not .*x\*\*2"),
@@ -53,6 +55,7 @@ def test_what_a_circuit_may_not_hold_is_named_with_its_moment(operation, message
         ([cirq.Z(A) + 0.5j * cirq.X(B)], r"has the coefficient 0\.5j; only real ones are observables"),
         ([cirq.Circuit()], "is a cirq.PauliString or a cirq.PauliSum, not"),
         (["Z"], "is a cirq.PauliString or a cirq.PauliSum, not 'Z'"),
+        ([cirq.PauliString(cirq.Z(A), coefficient=X)], "the coefficient of the observable .* must be a number"),
     ],
 )
 def test_what_is_no_observable_of_the_circuit_is_refused(observables, message):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from itertools import combinations
 from types import SimpleNamespace
 
 import cirq
@@ -57,7 +58,7 @@ def test_what_does_not_fit_is_refused_before_it_is_taken(monkeypatch):
     tracemalloc.start()
     try:
         with pytest.raises(
-            InputError, match=r"20 qubits on 1 threads needs 0\.1 GiB of memory and 0\.0 GiB are available: use fewer"
+            InputError, match=r"20 qubits on 1 threads needs \d{3} MiB of memory and 50 MiB are available: use fewer"
         ):
             engine.gradients()
         assert tracemalloc.get_traced_memory()[1] < 20 * 2**20
@@ -70,3 +71,20 @@ def test_a_small_circuit_runs_however_little_is_left(monkeypatch):
     line = cirq.LineQubit.range(8)
     engine = CompiledEngine(cirq.Circuit(cirq.ry(0.3).on_each(*line)), [cirq.PauliString(cirq.Z(line[0]))])
     np.testing.assert_allclose(engine.values(), [[np.cos(0.3)]], rtol=1e-6)
+
+
+def test_an_observable_of_many_terms_takes_one_table(monkeypatch):
+    """Three tables in double precision while they are summed up, and one of 2^16 floats that stays."""
+    line = cirq.LineQubit.range(16)
+    ising = sum((cirq.Z(a) * cirq.Z(b) for a, b in combinations(line, 2)), cirq.PauliSum())
+    engine = CompiledEngine(cirq.Circuit(cirq.H.on_each(*line)), [ising])
+    tracemalloc.start()
+    try:
+        assert engine.values().shape == (1, 1)
+        assert tracemalloc.get_traced_memory()[1] < 16 * 2**20
+        monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=2**20))
+        wide = cirq.LineQubit.range(20)
+        with pytest.raises(InputError, match="20 qubits on 1 threads needs"):
+            CompiledEngine(cirq.Circuit(cirq.H.on_each(*wide)), [cirq.Z(wide[0]) + cirq.Z(wide[1])]).values()
+    finally:
+        tracemalloc.stop()

@@ -9,6 +9,7 @@ import pytest
 
 from tests.simulation.compiled.examples import gradients_on, inputs_of, reuploading_engine, same_bits
 from tfq_llm import InputError
+from tfq_llm.simulation.compiled import runner
 from tfq_llm.simulation.compiled.threads import num_threads, set_num_threads
 
 # A process that hangs is ended, instead of the tests hanging with it.
@@ -37,15 +38,30 @@ def _keep_number_of_threads():
     set_num_threads(before)
 
 
+@pytest.fixture
+def many_threads(monkeypatch):
+    """Small work is shared among threads, too; returns how many parts each call had."""
+    parts, original = [], runner.run_parts
+
+    def recorded(run, count, are_done):
+        parts.append(count)
+        original(run, count, are_done)
+
+    monkeypatch.setattr(runner, "_WORTH_A_THREAD", 1.0)
+    monkeypatch.setattr(runner, "run_parts", recorded)
+    return parts
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("num_qubits", "batch"), [(3, 5), (8, 17), (9, 700), (12, 40)])
-def test_results_do_not_depend_on_the_number_of_threads(num_qubits, batch, dtype):
+def test_results_do_not_depend_on_the_number_of_threads(many_threads, num_qubits, batch, dtype):
     one, *others = (gradients_on(threads, num_qubits, batch, dtype=dtype) for threads in (1, 2, 3, 7, 7))
     assert all(same_bits(one, other) for other in others)
+    assert len(set(many_threads)) > 1 or batch <= 8
 
 
 @pytest.mark.parametrize("kind", ["real", "complex"])
-def test_gradients_by_states_do_not_depend_on_the_number_of_threads(kind):
+def test_gradients_by_states_do_not_depend_on_the_number_of_threads(many_threads, kind):
     engine = reuploading_engine(8)
     rng = np.random.default_rng(0)
     states = rng.normal(size=[90, 256]) + (1j * rng.normal(size=[90, 256]) if kind == "complex" else 0)
@@ -58,7 +74,7 @@ def test_gradients_by_states_do_not_depend_on_the_number_of_threads(kind):
     assert all(np.array_equal(found[0].initial_state, each.initial_state) for each in found)
 
 
-def test_eight_python_threads_may_call_at_once():
+def test_eight_python_threads_may_call_at_once(many_threads):
     set_num_threads(3)
     engine = reuploading_engine(8)
     alone = [engine.gradients(*inputs_of(engine, 60, seed)) for seed in range(8)]
@@ -66,9 +82,10 @@ def test_eight_python_threads_may_call_at_once():
         for _ in range(3):
             together = pool.map(lambda seed: engine.gradients(*inputs_of(engine, 60, seed)), range(8))
             assert all(map(same_bits, alone, together))
+    assert set(many_threads) == {3}
 
 
-def test_the_number_of_threads_may_change_while_others_compute():
+def test_the_number_of_threads_may_change_while_others_compute(many_threads):
     engine = reuploading_engine(8)
     alone = [engine.gradients(*inputs_of(engine, 60, seed)) for seed in range(16)]
 
@@ -78,6 +95,7 @@ def test_the_number_of_threads_may_change_while_others_compute():
 
     with ThreadPoolExecutor(4) as pool:
         assert all(map(same_bits, alone, pool.map(call, range(16))))
+    assert len(set(many_threads)) > 3
 
 
 @pytest.mark.parametrize("count", [0, -1, 1.5, True, "2", None])

@@ -8,6 +8,7 @@ import pytest
 import sympy
 
 from tests.simulation.sampling.oracles import assert_mean, density_values, projectors, random_circuit, repeated
+from tfq_llm.simulation.compiled import runner
 from tfq_llm.simulation.compiled.threads import num_threads, set_num_threads
 from tfq_llm.simulation.pauli import pauli_terms
 from tfq_llm.simulation.sampling.engine import SamplingEngine
@@ -101,7 +102,8 @@ def test_results_have_the_dtype_asked_for(dtype):
 
 @pytest.mark.parametrize("options", [{"shots": 40}, {"trajectories": 9}, {"shots": 40, "trajectories": 9}])
 @pytest.mark.parametrize("gradient", ["adjoint", "parameter-shift", "spsa"])
-def test_results_do_not_depend_on_the_number_of_threads(options, gradient):
+def test_results_do_not_depend_on_the_number_of_threads(monkeypatch, options, gradient):
+    monkeypatch.setattr(runner, "_WORTH_A_THREAD", 1.0)
     channels = [cirq.depolarize(0.1)] if "trajectories" in options else []
     circuit = cirq.Circuit(cirq.ry(X).on_each(*QUBITS)) + random_circuit(3, 2, channels)
     data, before, found = np.random.default_rng(0).uniform(-3, 3, [900, 1]), num_threads(), []

@@ -24,7 +24,8 @@ class CompiledEngine:
 
     The circuit becomes a flat program of fused gates, and kernels compiled by numba run it on blocks of samples in the cache. It
     is simulated in real arithmetic if all of its matrices are real, else in complex. Gradients are exact, by the adjoint method:
-    memory grows with neither the number of gates nor the batch. Results do not depend on the number of threads, to the last bit.
+    memory does not grow with the batch, and with the number of gates only by a few cache lines a gate. Results do not depend on
+    the number of threads, to the last bit.
 
     Args:
         circuit: unitary gates on one or two qubits, see `compile_circuit`; 1 to 20 qubits.

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 
 from tfq_llm.errors import InputError
+from tfq_llm.simulation.compiled.limits import available_memory
 from tfq_llm.simulation.compiled.vectors import aligned
 
 # Rooms up to this size are kept, so many of them.
@@ -52,38 +51,6 @@ def check_memory(num_qubits: int, threads: int, size: int, results: int) -> None
     needed = threads * size + results
     if needed > _CHECK and needed > (available := available_memory()):
         raise InputError(
-            f"a simulation of {num_qubits} qubits on {threads} threads needs {needed / 2**30:.1f} GiB of memory and "
-            f"{available / 2**30:.1f} GiB are available: use fewer qubits, fewer threads (set_num_threads) or dtype='float32'."
+            f"a simulation of {num_qubits} qubits on {max(1, threads)} threads needs {needed / 2**20:,.0f} MiB of memory and "
+            f"{available / 2**20:,.0f} MiB are available: use fewer qubits, fewer threads (set_num_threads) or dtype='float32'."
         )
-
-
-def available_memory(root: Path = Path("/")) -> int:
-    """Bytes that this process can still get: of the machine, or of its control groups (containers), if these have less."""
-    left = [psutil.virtual_memory().available]
-    try:
-        lines = (root / "proc/self/cgroup").read_text().splitlines()
-    except OSError:
-        lines = []
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        if controllers in ("", "memory"):
-            top = root / "sys/fs/cgroup" / controllers
-            own = top / path.lstrip("/")
-            left += [_left_in(group) for group in (own, *own.parents) if group.is_relative_to(top) and _is_limited(group)]
-    return max(0, min(left))
-
-
-# The names of version 2 of control groups, and of version 1.
-_NAMES = (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes"))
-
-
-def _is_limited(group: Path) -> bool:
-    return any((group / limit).exists() and (group / limit).read_text().strip() != "max" for limit, _ in _NAMES)
-
-
-def _left_in(group: Path) -> int:
-    limit, used = next(names for names in _NAMES if (group / names[0]).exists())
-    pages = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-    # Files that were read are counted as used, but make room when it is needed.
-    reclaimable = int(pages.get("total_inactive_file", pages.get("inactive_file", 0)))
-    return int((group / limit).read_text()) - int((group / used).read_text()) + reclaimable

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
+from tfq_llm.simulation.compiled.memory import check_memory
 from tfq_llm.simulation.compiled.vectors import (
     load,
     madd,
@@ -53,15 +54,23 @@ def build_terms(terms: Sequence[PauliTerm], num_qubits: int, dtype: type[np.gene
             kept.setdefault((term.row, term.flip), []).append(term)
     firsts = [group[0] for group in kept.values()]
     row, flip, sign = (np.array([getattr(term, name) for term in firsts], dtype=int) for name in ("row", "flip", "sign"))
-    table, tables = np.full(len(firsts), -1), [np.zeros(0, complex)]
-    for place, group in enumerate(kept.values()):
-        if len(group) > 1:
-            table[place] = sum(map(len, tables))
-            tables.append(np.sum([term.factor * signs(term.sign, num_qubits) for term in group], axis=0))
-    factors, flat = np.array([term.factor for term in firsts], dtype=complex), np.concatenate(tables)
-    if not is_complex:
-        factors, flat = factors.real, flat.real
-    return Terms(row, flip, sign, factors.astype(dtype), table, flat.astype(dtype))
+    factors = np.array([term.factor for term in firsts], dtype=complex)
+    several = [place for place, group in enumerate(kept.values()) if len(group) > 1]
+    # Tables are summed up in double precision, one at a time.
+    check_memory(num_qubits, 1, 3 * 2**num_qubits * 16, len(several) * 2**num_qubits * np.dtype(dtype).itemsize)
+    table, tables = np.full(len(firsts), -1), np.empty([len(several), 2**num_qubits], dtype)
+    for number, (place, group) in enumerate((place, list(kept.values())[place]) for place in several):
+        table[place] = number * 2**num_qubits
+        tables[number] = _table(group, num_qubits, is_complex)
+    return Terms(row, flip, sign, (factors if is_complex else factors.real).astype(dtype), table, tables.ravel())
+
+
+def _table(terms: Sequence[PauliTerm], num_qubits: int, is_complex: bool) -> np.ndarray:
+    """Σ factor · (−1)^(number of ones in r and sign), [2^n]."""
+    found = np.zeros(2**num_qubits, complex if is_complex else float)
+    for term in terms:
+        found += (term.factor if is_complex else term.factor.real) * signs(term.sign, num_qubits)
+    return found
 
 
 @numba.njit(inline="always")

@@ -14,12 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 from numba.core.compiler_lock import global_compiler_lock
 
 from tfq_llm.checks import whole_number
+from tfq_llm.simulation.compiled.limits import available_processors
 
 
 class _Pool:
     def __init__(self) -> None:
         self.forget()
-        self.count = len(os.sched_getaffinity(0))
+        self.count = available_processors()
 
     def forget(self) -> None:
         """Drops the pool, whose threads a forked child lacks, and its lock, which another thread may have held."""
@@ -45,7 +46,9 @@ os.register_at_fork(
 
 
 def set_num_threads(count: int) -> None:
-    """Sets how many threads a simulation uses, in the whole process; by default one for every core the process may use.
+    """Sets how many threads a simulation uses, in the whole process.
+
+    By default one for every core the process may use; a container's quota counts.
 
     Results do not depend on it, to the last bit.
 

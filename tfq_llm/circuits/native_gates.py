@@ -21,6 +21,20 @@ def plain_operations(operation: cirq.Operation) -> Sequence[cirq.Operation]:
     return _plain_ionq_operations(operation) if "cirq_ionq" in sys.modules else [operation]
 
 
+def is_gate(operation: cirq.Operation) -> bool:
+    """Whether an operation is unitary, whatever values the symbols in it have."""
+    return all(
+        cirq.has_unitary(cirq.resolve_parameters(plain, dict.fromkeys(cirq.parameter_names(plain), 0.5)))
+        for plain in plain_operations(operation)
+    )
+
+
+def symbol_names(circuit: cirq.AbstractCircuit) -> set[str]:
+    """The symbols in a circuit, those in IonQ's gates among them, which `cirq.parameter_names` does not see."""
+    plain = (each for operation in circuit.all_operations() for each in plain_operations(operation))
+    return {name for each in plain for name in cirq.parameter_names(each)}
+
+
 def _plain_ionq_operations(operation: cirq.Operation) -> Sequence[cirq.Operation]:
     """The same for IonQ's gates. They do not follow Cirq's parameter protocol: nothing is asked of them but their attributes."""
     import cirq_ionq

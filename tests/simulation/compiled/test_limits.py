@@ -1,13 +1,14 @@
-"""How much memory there is: of the machine, and of the container."""
+"""How much memory and how many processors there are: of the machine, and of the container."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tfq_llm.simulation.compiled.memory import available_memory
+from tfq_llm.simulation.compiled.limits import available_memory, available_processors
 
 MIB = 2**20
 
@@ -61,3 +62,23 @@ def test_this_machine_has_memory():
 
 def test_a_system_without_control_groups(tmp_path):
     assert available_memory(tmp_path) == pytest.approx(psutil.virtual_memory().available, rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "groups", "most"),
+    [
+        ("0::/app\n", {"sys/fs/cgroup/app": {"cpu.max": "100000 100000\n"}}, 1),
+        ("0::/app\n", {"sys/fs/cgroup/app": {"cpu.max": "20000 100000\n"}}, 1),
+        ("0::/a/b\n", {"sys/fs/cgroup/a": {"cpu.max": "150000 100000\n"}, "sys/fs/cgroup/a/b": {"cpu.max": "max 100000\n"}}, 2),
+        (
+            "3:cpu,cpuacct:/x\n",
+            {"sys/fs/cgroup/cpu,cpuacct/x": {"cpu.cfs_quota_us": "250000\n", "cpu.cfs_period_us": "100000\n"}},
+            3,
+        ),
+        ("3:cpu:/x\n", {"sys/fs/cgroup/cpu/x": {"cpu.cfs_quota_us": "-1\n", "cpu.cfs_period_us": "100000\n"}}, 1000),
+    ],
+    ids=["one", "a fifth", "limit of a parent", "version 1", "no quota"],
+)
+def test_a_container_keeps_as_many_processors_busy_as_its_quota_allows(tmp_path, monkeypatch, cgroup, groups, most):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(1000)))
+    assert available_processors(machine(tmp_path, cgroup, groups)) == most
