@@ -97,7 +97,12 @@ class Sampling:
 
         from tfq_llm.circuits.noise import parse_noise
 
-        return cirq.read_json(json_text=self.noise) if self.noise.startswith("{") else parse_noise(self.noise)
+        if not self.noise.startswith("{"):
+            return parse_noise(self.noise)
+        try:
+            return cirq.read_json(json_text=self.noise)
+        except ValueError as error:
+            raise InputError(f"the noise '{self.noise:.60}' begins like Cirq's JSON and is none: {error}") from None
 
     def check_executor(self, name: str) -> None:
         """Raises InputError unless an executor can sample like this."""

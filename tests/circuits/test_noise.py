@@ -258,3 +258,7 @@ def test_ionqs_own_gates_get_noise_with_symbols_and_without(model, angle):
     ]
     expected = density_values(noisy_circuit(cirq.Circuit(resolved), model), [cirq.Z(A) * cirq.Z(B)])
     assert_mean(engine.values(np.full([200, len(symbols)], 0.2)), expected)
+
+
+def test_numbers_of_sympys_are_no_noise():
+    assert len(list(noisy_circuit(cirq.Circuit(cirq.rx(sympy.pi / 3).on(A)), depolarizing(0.1, 0.1)).all_operations())) == 2

@@ -135,3 +135,21 @@ def test_a_moment_keeps_its_number():
     late = cirq.Circuit(cirq.Moment(cirq.H(A)), cirq.Moment(), cirq.Moment(cirq.CCX(*QUBITS)), cirq.Moment(cirq.measure(A)))
     with pytest.raises(InputError, match="in moment 2"):
         OURS.simulate_expectation_values(late, cirq.Z(A) * 1.0, permit_terminal_measurements=True)
+
+
+def test_expressions_in_ionqs_gates_come_down_to_numbers():
+    params = {"t": 0.3}
+    for gate, wanted in (
+        (cirq_ionq.GPIGate(phi=T**2), 0.09),
+        (cirq_ionq.GPIGate(phi=T), 0.3),
+        (cirq_ionq.GPIGate(phi=sympy.pi / 8), np.pi / 8),
+    ):
+        circuit = cirq.Circuit(cirq.ry(T**2).on(A), gate.on(A))
+        expected = CIRQS.simulate_expectation_values(
+            cirq.Circuit(cirq.ry(0.09).on(A), cirq_ionq.GPIGate(phi=wanted).on(A)), cirq.X(A) * 1.0
+        )
+        np.testing.assert_allclose(OURS.simulate_expectation_values(circuit, cirq.X(A) * 1.0, params), expected, atol=1e-9)
+    with pytest.raises(InputError, match="TOFFOLI"):
+        OURS.simulate_expectation_values(
+            cirq.Circuit(cirq_ionq.GPI2Gate(phi=T).on(A), cirq.CCX(*QUBITS)), cirq.Z(A) * 1.0, params
+        )

@@ -24,9 +24,16 @@ def plain_operations(operation: cirq.Operation) -> Sequence[cirq.Operation]:
 def is_gate(operation: cirq.Operation) -> bool:
     """Whether an operation is unitary, whatever values the symbols in it have."""
     return all(
-        cirq.has_unitary(cirq.resolve_parameters(plain, dict.fromkeys(cirq.parameter_names(plain), 0.5)))
+        cirq.has_unitary(cirq.resolve_parameters(with_numbers(plain), dict.fromkeys(cirq.parameter_names(plain), 0.5)))
         for plain in plain_operations(operation)
     )
+
+
+def with_numbers(operation: cirq.Operation) -> cirq.Operation:
+    """The operation with expressions without symbols, such as sympy.pi, as numbers; Cirq takes these for parameters."""
+    if cirq.is_parameterized(operation) and not cirq.parameter_names(operation):
+        return cirq.resolve_parameters(operation, {"": 0.0})  # an empty resolver would change nothing
+    return operation
 
 
 def symbol_names(circuit: cirq.AbstractCircuit) -> set[str]:

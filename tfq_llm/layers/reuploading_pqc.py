@@ -17,7 +17,7 @@ from tfq_llm.execution import EXECUTORS, Sampling
 from tfq_llm.layers.arguments import known_width, simulation_dtype
 from tfq_llm.simulation.check import check_against_tfq
 from tfq_llm.simulation.executors import make_executor
-from tfq_llm.simulation.inputs import numbers
+from tfq_llm.simulation.inputs import check_shape, numbers
 from tfq_llm.simulation.sampled_tensorflow import SampledExecutor
 from tfq_llm.simulation.sampling.measurement import Estimate
 
@@ -154,6 +154,7 @@ class ReuploadingPQC(tf.keras.layers.Layer):
         if not isinstance(self._execute, SampledExecutor):
             raise InputError("this layer's values are exact and have no standard errors: call it, or give it shots or noise.")
         rows = numbers("angles", angles, self._precision)
+        check_shape("angles", rows, None, self.num_qubits)
         if not self.built:
             self(rows)
         return self._execute.engine.estimate(rows, self.angles.numpy())

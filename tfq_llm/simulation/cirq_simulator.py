@@ -10,7 +10,7 @@ import cirq
 import numpy as np
 import sympy
 
-from tfq_llm.circuits.native_gates import symbol_names
+from tfq_llm.circuits.native_gates import plain_operations, symbol_names
 from tfq_llm.errors import InputError
 from tfq_llm.simulation.compiled.engine import CompiledEngine
 
@@ -74,6 +74,9 @@ class CompiledSimulator(cirq.SimulatesExpectationValues):
             # Expressions that the engine does not know may still come down to numbers.
             if not symbols:
                 raise
+            operations = list(program.all_operations())
+            if any(symbol_names(cirq.Circuit(each)) != cirq.parameter_names(each) for each in operations):
+                program = cirq.FrozenCircuit(map(plain_operations, operations))  # Cirq resolves no symbols in IonQ's gates
             resolved = [cirq.resolve_parameters(program, resolver) for resolver in resolvers]
             _check_resolved(name for each in resolved for name in cirq.parameter_names(each))
             return np.concatenate([self._values(each, observables, [cirq.ParamResolver()], qubits, state) for each in resolved])

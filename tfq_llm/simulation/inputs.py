@@ -42,10 +42,15 @@ def numbers(name: str, given: ArrayLike, dtype: DTypeLike, *, finite: bool = Tru
     return array
 
 
+# From 10,000 numbers on OpenBLAS takes several threads, which go on spinning when they are done.
+_FEW = 5000
+
+
 def is_finite(array: np.ndarray) -> bool:
     """Whether all numbers are."""
-    # The sum of squares is quicker, and finite unless a number is not, or very large.
-    return math.isfinite(np.vdot(array, array).real) or bool(np.isfinite(array).all())
+    # The sum of squares of a few is quicker, and finite unless a number is not, or very large.
+    quickly = array.size <= _FEW and math.isfinite(np.vdot(array, array).real)
+    return quickly or bool(np.isfinite(array).all())
 
 
 def check_shape(name: str, array: np.ndarray, *shape: int | None) -> None:

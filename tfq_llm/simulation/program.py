@@ -10,7 +10,7 @@ import cirq
 import numpy as np
 import sympy
 
-from tfq_llm.circuits.native_gates import plain_operations
+from tfq_llm.circuits.native_gates import plain_operations, with_numbers
 from tfq_llm.errors import InputError
 from tfq_llm.simulation.channels import channel_operators, one_qubit_factors
 
@@ -165,7 +165,7 @@ class _Compiler:
             raise _unsupported(operation, moment)
         if not operation.qubits and cirq.has_unitary(operation):
             return  # a global phase
-        for plain in plain_operations(_with_numbers(operation)):
+        for plain in map(with_numbers, plain_operations(with_numbers(operation))):
             if _has_symbolic_exponent(plain.gate):
                 self.gates.append(self._parameterized(plain, operation, moment))
             elif not cirq.is_parameterized(plain) and cirq.has_unitary(plain):
@@ -208,13 +208,6 @@ def _has_symbolic_exponent(gate: cirq.Gate | None) -> bool:
     if not isinstance(gate, cirq.EigenGate) or not isinstance(gate.exponent, sympy.Basic):
         return False
     return not cirq.is_parameterized(gate._with_exponent(1.0))
-
-
-def _with_numbers(operation: cirq.Operation) -> cirq.Operation:
-    """The operation with expressions without symbols, such as sympy.pi, as numbers; Cirq takes these for parameters."""
-    if cirq.is_parameterized(operation) and not cirq.parameter_names(operation):
-        return cirq.resolve_parameters(operation, {"": 0.0})  # an empty resolver would change nothing
-    return operation
 
 
 def constant_gate(qubits: tuple[int, ...], matrix: np.ndarray) -> Gate:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.simulation.circuits_strategy import random_circuits, random_observables, random_states, slope
+from tfq_llm.simulation.compiled import readout
 from tfq_llm.simulation.compiled.engine import CompiledEngine
 
 A, B = cirq.LineQubit.range(2)
@@ -196,6 +197,17 @@ def test_observables_of_many_terms_have_cirqs_values_and_gradients(num_qubits, p
     moves = np.eye(num_qubits) * np.pi / 2
     slopes = [[(expected(row + move)[0] - expected(row - move)[0]).real / 2 for move in moves] for row in data]
     np.testing.assert_allclose(found.data, slopes, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("size", [0, 64 * 8, 2 * 64 * 8])
+def test_tables_that_would_take_too_much_are_done_without(monkeypatch, size):
+    qubits = cirq.LineQubit.range(6)
+    circuit = cirq.Circuit(cirq.ry(0.3 * k + 0.2).on(qubit) for k, qubit in enumerate(qubits))
+    observables = [sum(cirq.Z(qubit) - 0.5 * cirq.X(A) * cirq.Z(qubit) for qubit in qubits[1:]), cirq.Z(A) + cirq.Z(B) + 1]
+    expected = CompiledEngine(circuit, observables, dtype="float64").gradients()
+    monkeypatch.setattr(readout, "_TABLE_BYTES", size)
+    found = CompiledEngine(circuit, observables, dtype="float64").gradients()
+    np.testing.assert_allclose(found.values, expected.values, atol=1e-12)
 
 
 @pytest.mark.parametrize("string", [cirq.Z(A), cirq.Y(A) * cirq.Y(B), cirq.X(A) * cirq.Z(B), cirq.Y(A)], ids=str)

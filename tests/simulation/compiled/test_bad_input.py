@@ -9,6 +9,7 @@ import sympy
 
 from tfq_llm import InputError
 from tfq_llm.simulation.compiled.engine import CompiledEngine
+from tfq_llm.simulation.inputs import is_finite
 
 X, Y, W = sympy.symbols("x y w")
 A, B, C = cirq.LineQubit.range(3)
@@ -180,3 +181,13 @@ def test_a_batch_of_no_rows_has_no_values(states):
     assert (found.values.shape, found.data.shape) == ((0, 2), (0, 2))
     np.testing.assert_array_equal(found.weights, [0.0])
     assert states is None or found.initial_state.shape == (0, 4)
+
+
+@pytest.mark.parametrize("rows", [10, 10_000])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_one_number_among_few_or_many_is_found(rows, bad):
+    data = np.full([rows, 2], 1e200)  # whose squares overflow
+    assert is_finite(data)
+    data[rows // 2, 1] = bad
+    with pytest.raises(InputError, match=f"data must be finite; row {rows // 2}, column 1 is"):
+        engine().values(data, WEIGHTS)

@@ -82,3 +82,24 @@ def test_a_system_without_control_groups(tmp_path):
 def test_a_container_keeps_as_many_processors_busy_as_its_quota_allows(tmp_path, monkeypatch, cgroup, groups, most):
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(1000)))
     assert available_processors(machine(tmp_path, cgroup, groups)) == most
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"proc/self": {"cgroup": "nothing\n0::/app\n"}},
+        {"sys/fs/cgroup/app": {"memory.max": "many\n", "cpu.max": "\n"}},
+        {"sys/fs/cgroup/app": {"memory.max": f"{2**62}\n", "memory.current": "0\n", "memory.stat": "odd\n"}},
+        {"sys/fs/cgroup/app": {"memory.max": f"{2**62}\n", "memory.current": "0\n"}},
+    ],
+    ids=["odd line", "odd numbers", "odd statistics", "no statistics"],
+)
+def test_files_that_are_not_as_expected_limit_nothing(tmp_path, files):
+    root = machine(tmp_path, "0::/app\n", files)
+    assert available_memory(root) == pytest.approx(psutil.virtual_memory().available, rel=0.2)
+    assert available_processors(root) == len(os.sched_getaffinity(0))
+
+
+def test_controllers_that_are_mounted_under_another_name_have_a_link(tmp_path):
+    groups = {"sys/fs/cgroup/cpu/x": {"cpu.cfs_quota_us": "100000\n", "cpu.cfs_period_us": "100000\n"}}
+    assert available_processors(machine(tmp_path, "3:cpuacct,cpu:/x\n", groups)) == 1

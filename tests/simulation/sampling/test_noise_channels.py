@@ -127,3 +127,11 @@ def test_many_sites_of_noise_and_more_trajectories_than_fit_at_once():
     observables = [cirq.X(A) * cirq.X(B), cirq.Z(A) * cirq.Z(B)]
     engine = SamplingEngine(circuit, observables, trajectories=300, dtype="float64")
     assert_mean(engine.values(np.zeros([50, 0])), density_values(circuit, observables))
+
+
+def test_damping_of_a_register_of_one_qubit():
+    circuit = cirq.Circuit(cirq.ry(2.0).on(A), cirq.amplitude_damp(0.3).on(A), cirq.ry(0.4).on(A))
+    observables = [cirq.PauliString(cirq.Z(A)), cirq.PauliString(cirq.X(A))]
+    for options in ({"trajectories": 5}, {"shots": 5}):
+        engine = SamplingEngine(circuit, observables, gradient="spsa", dtype="float64", **options)
+        assert_mean(engine.values(np.zeros([1000, 0])), density_values(circuit, observables))

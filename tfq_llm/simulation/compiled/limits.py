@@ -35,14 +35,15 @@ def _groups(root: Path, controller: str) -> Iterator[Path]:
     """The directories of the process' control group and of those it belongs to."""
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()
-    except OSError:
+        fields = [line.split(":", 2) for line in lines]
+    except (OSError, ValueError):
         return
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
+    for _, controllers, path in (each for each in fields if len(each) == 3):
         if not controllers or controller in controllers.split(","):
-            top = root / "sys/fs/cgroup" / controllers
-            own = top / path.lstrip("/")
-            yield from (group for group in (own, *own.parents) if group.is_relative_to(top))
+            # Where several controllers are mounted together, each has a link of its own.
+            for top in {root / "sys/fs/cgroup" / name for name in (controllers, controller if controllers else "")}:
+                own = top / path.lstrip("/")
+                yield from (group for group in (own, *own.parents) if group.is_relative_to(top))
 
 
 def _number(group: Path, name: str, old_name: str, place: int = 0) -> float:
@@ -50,13 +51,16 @@ def _number(group: Path, name: str, old_name: str, place: int = 0) -> float:
     for file, word in ((group / name, place), (group / old_name, 0)):
         try:
             text = file.read_text().split()[word]
-        except (OSError, IndexError):
+            return math.inf if text == "max" else float(text)
+        except (OSError, IndexError, ValueError):
             continue
-        return math.inf if text == "max" else float(text)
     return math.inf
 
 
 def _reclaimable(group: Path) -> int:
     """Bytes of files that were read: they are counted as used, but make room when it is needed."""
-    pages = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-    return int(pages.get("total_inactive_file", pages.get("inactive_file", 0)))
+    try:
+        pages = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        return int(pages.get("total_inactive_file", pages.get("inactive_file", 0)))
+    except (OSError, ValueError):
+        return 0

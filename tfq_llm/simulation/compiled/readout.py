@@ -29,6 +29,8 @@ from tfq_llm.simulation.pauli import PauliTerm, signs
 
 # Sums in single precision are moved into double-precision ones this often.
 _RUN = 256
+# All tables together; what goes beyond that is read term by term.
+_TABLE_BYTES = 2**28
 
 
 class Terms(NamedTuple):
@@ -52,15 +54,18 @@ def build_terms(terms: Sequence[PauliTerm], num_qubits: int, dtype: type[np.gene
     for term in terms:
         if is_complex or not term.factor.imag:
             kept.setdefault((term.row, term.flip), []).append(term)
-    firsts = [group[0] for group in kept.values()]
+    size = 2**num_qubits * np.dtype(dtype).itemsize
+    groups = list(kept.values())
+    together = [group for group in groups if len(group) > 1][: _TABLE_BYTES // size]
+    # Tables are summed up in double precision, one at a time.
+    check_memory(num_qubits, 1, 3 * 2**num_qubits * 16, len(together) * size)
+    alone = [term for group in groups if group not in together for term in group]
+    firsts = [group[0] for group in together] + alone
     row, flip, sign = (np.array([getattr(term, name) for term in firsts], dtype=int) for name in ("row", "flip", "sign"))
     factors = np.array([term.factor for term in firsts], dtype=complex)
-    several = [place for place, group in enumerate(kept.values()) if len(group) > 1]
-    # Tables are summed up in double precision, one at a time.
-    check_memory(num_qubits, 1, 3 * 2**num_qubits * 16, len(several) * 2**num_qubits * np.dtype(dtype).itemsize)
-    table, tables = np.full(len(firsts), -1), np.empty([len(several), 2**num_qubits], dtype)
-    for number, (place, group) in enumerate((place, list(kept.values())[place]) for place in several):
-        table[place] = number * 2**num_qubits
+    table = np.array([number * 2**num_qubits for number in range(len(together))] + [-1] * len(alone), dtype=int)
+    tables = np.empty([len(together), 2**num_qubits], dtype)
+    for number, group in enumerate(together):
         tables[number] = _table(group, num_qubits, is_complex)
     return Terms(row, flip, sign, (factors if is_complex else factors.real).astype(dtype), table, tables.ravel())
 

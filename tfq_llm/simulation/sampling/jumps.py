@@ -94,9 +94,10 @@ def _is_jump(gate: Gate, program: Program) -> bool:
 
 def _kernel(dtype: np.dtype):  # type: ignore[no-untyped-def]
     """`_Jumps.strike` for some samples."""
+    wide = np.complex128 if np.issubdtype(dtype, np.complexfloating) else np.float64
 
     def strike(states, offsets, widths, starts, operators, draws):  # type: ignore[no-untyped-def]
-        density = np.zeros((4, 4), operators.dtype)
+        density = np.zeros((4, 4), wide)
         for sample in range(len(states)):
             for site in range(len(widths)):
                 own, width = operators[starts[site] : starts[site + 1]], widths[site]
