@@ -23,16 +23,8 @@ def evaluate(run_dir: Path, name: str, text_column: str | None, label_column: st
         InputError: run or data cannot be used, or every text was trained on.
     """
     trained = load_run(run_dir)
-    if name.endswith(".npz"):
-        dataset: data.EmbeddingDataset | data.TextDataset = _embeddings(trained, name)
-    else:
-        dataset = data.load(name, text_column=text_column, label_column=label_column)
-    labels, rows = data.encode_labels(dataset, trained.class_names), trained.unseen_rows(dataset)
-    if len(rows) < len(labels):
-        logger.warning("%d of %d rows were trained or validated on and are left out.", len(labels) - len(rows), len(labels))
-    if not len(rows):
-        raise InputError(f"every row of '{dataset.name}' was trained on: nothing is left to score.")
-    labels, predicted = labels[rows], _probabilities(trained, dataset, rows).argmax(axis=1)
+    dataset, all_labels, rows = labelled_rows(trained, name, text_column, label_column)
+    labels, predicted = all_labels[rows], trained.probabilities(embeddings_of(trained, dataset, rows)).argmax(axis=1)
     result = score("", "", labels, predicted)
     recalls = {trained.class_names[label]: float(np.mean(predicted[labels == label] == label)) for label in np.unique(labels)}
     if as_json:
@@ -44,15 +36,36 @@ def evaluate(run_dir: Path, name: str, text_column: str | None, label_column: st
     return markdown_table(("measure", "value"), table)
 
 
+def labelled_rows(
+    trained: TrainedModel, name: str, text_column: str | None, label_column: str | None
+) -> tuple[data.EmbeddingDataset | data.TextDataset, np.ndarray, np.ndarray]:
+    """A data set, the labels of all its rows as indices of classes, and the rows that the model was not trained on.
+
+    Raises:
+        InputError: the data cannot be used, or every row was trained on.
+    """
+    if name.endswith(".npz"):
+        dataset: data.EmbeddingDataset | data.TextDataset = _embeddings(trained, name)
+    else:
+        dataset = data.load(name, text_column=text_column, label_column=label_column)
+    labels, rows = data.encode_labels(dataset, trained.class_names), trained.unseen_rows(dataset)
+    if len(rows) < len(labels):
+        logger.warning("%d of %d rows were trained or validated on and are left out.", len(labels) - len(rows), len(labels))
+    if not len(rows):
+        raise InputError(f"every row of '{dataset.name}' was trained on: nothing is left to score.")
+    return dataset, labels, rows
+
+
+def embeddings_of(trained: TrainedModel, dataset: data.EmbeddingDataset | data.TextDataset, rows: np.ndarray) -> np.ndarray:
+    """Embeddings [rows, dim] of some rows of a data set."""
+    if isinstance(dataset, data.EmbeddingDataset):
+        return dataset.embeddings[rows]
+    return trained.embed([dataset.texts[row] for row in rows])
+
+
 def _embeddings(trained: TrainedModel, path: str) -> data.EmbeddingDataset:
     dataset = data.load_embeddings(path)
     width = trained.head.input_shape[-1]
     if dataset.embeddings.shape[1] != width:
         raise InputError(f"'{path}' has {dataset.embeddings.shape[1]} dimensions; this model was trained on {width}.")
     return dataset
-
-
-def _probabilities(trained: TrainedModel, dataset: data.EmbeddingDataset | data.TextDataset, rows: np.ndarray) -> np.ndarray:
-    if isinstance(dataset, data.EmbeddingDataset):
-        return trained.probabilities(dataset.embeddings[rows])
-    return trained.predict([dataset.texts[row] for row in rows])

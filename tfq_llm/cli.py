@@ -24,9 +24,11 @@ app = typer.Typer(
     add_completion=False,
 )
 data_app = typer.Typer(no_args_is_help=True, help="Data sets: what there is, and fetching it.")
+ionq_app = typer.Typer(no_args_is_help=True, help="Run trained models on IonQ's machines.")
 encoders_app = typer.Typer(no_args_is_help=True, help="Sentence encoders: what there is, and building it.")
 app.add_typer(data_app, name="data")
 app.add_typer(encoders_app, name="encoders")
+app.add_typer(ionq_app, name="ionq")
 
 Overrides = Annotated[
     list[str] | None,
@@ -208,6 +210,43 @@ def encoders_build(
         from tfq_llm import encoders
 
         print(encoders.build(name, max_tokens))
+
+
+@ionq_app.command("estimate")
+def ionq_estimate(
+    run: Run,
+    data: Annotated[str, typer.Option(help="A named set, a file, a directory of .tsv; an .npz for a run on embeddings.")],
+    shots: Annotated[int, typer.Option(help="Of each sentence.")] = 1000,
+    target: Annotated[str, typer.Option(help="As IonQ names it: qpu.forte-1, qpu.aria-1 or simulator.")] = "qpu.forte-1",
+    budget: Annotated[float | None, typer.Option(metavar="USD", help="Say what so many dollars are enough for.")] = None,
+    simulated_rows: Annotated[int, typer.Option(min=1, help="How many sentences to simulate, a stratified part.")] = 200,
+    readout_error: Annotated[
+        float, typer.Option(min=0, max=1, help="Probability that a measured qubit is read wrongly; IonQ's noise model has none.")
+    ] = 0.0,
+    prices: Annotated[Path | None, typer.Option(metavar="FILE", help="Prices in place of the table's, as YAML.")] = None,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say what running RUN's model on IonQ would cost, and how accurate it would be. Nothing is sent."""
+    with _tensorflow():
+        from tfq_llm.pipelines.ionq_estimate import estimate
+
+        print(
+            estimate(
+                run,
+                data,
+                shots,
+                target,
+                text_column=text_column,
+                label_column=label_column,
+                simulated_rows=simulated_rows,
+                readout_error=readout_error,
+                budget=budget,
+                prices=prices,
+                as_json=as_json,
+            )
+        )
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -183,6 +183,11 @@ def load_config(path: Path | str, overrides: list[str] | tuple[str, ...] = ()) -
     Raises:
         InputError: the file cannot be read, or some settings are wrong; the message names every one with its path.
     """
+    return make_config(OmegaConf.merge(read_yaml(path, "data", "head"), _dotlist(overrides)), str(path))
+
+
+def read_yaml(path: Path | str, *sections: str) -> Any:
+    """A YAML file that is a mapping of sections, such as those named; raises InputError if it is not, or cannot be read."""
     try:
         settings = OmegaConf.load(path)
     except OSError as error:
@@ -190,8 +195,8 @@ def load_config(path: Path | str, overrides: list[str] | tuple[str, ...] = ()) -
     except (YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"'{path}' is not valid YAML: {error}") from error
     if not OmegaConf.is_dict(settings):
-        raise InputError(f"'{path}' must be a mapping of sections such as 'data:' and 'head:'.")
-    return make_config(OmegaConf.merge(settings, _dotlist(overrides)), str(path))
+        raise InputError(f"'{path}' must be a mapping of sections such as {' and '.join(repr(name + ':') for name in sections)}.")
+    return settings
 
 
 def text_setting(key: str, text: str) -> str:
@@ -210,27 +215,40 @@ def _dotlist(overrides: list[str] | tuple[str, ...]) -> Any:
 
 
 def make_config(settings: Any, origin: str = "configuration") -> Config:
-    """Validates a mapping of settings as a whole.
+    """Validates a mapping of settings as a whole; raises InputError as `load_config`."""
+    return validated(Config, settings, origin)
+
+
+_Settings = TypeVar("_Settings", bound=Section)
+
+
+def validated(kind: type[_Settings], settings: Any, origin: str) -> _Settings:
+    """A mapping of settings as a section.
+
+    Args:
+        kind: the class of the section.
+        settings: a plain mapping, or one of OmegaConf's.
+        origin: what to call it in messages.
 
     Raises:
-        InputError: as `load_config`.
+        InputError: some settings are wrong; the message names every one with its path.
     """
     try:
         plain = OmegaConf.to_container(settings, resolve=False) if OmegaConf.is_config(settings) else settings
-        return Config.model_validate(plain)
+        return kind.model_validate(plain)
     except OmegaConfBaseException as error:
         raise InputError(f"{origin}: {error}") from error
     except ValidationError as error:
-        lines = [_line(detail) for detail in error.errors()]
+        lines = [_line(kind, detail) for detail in error.errors()]
         raise InputError(f"{origin} has {len(lines)} wrong setting{'s' * (len(lines) > 1)}:\n" + "\n".join(lines)) from error
 
 
-def _line(detail: Any) -> str:
+def _line(kind: type[Section], detail: Any) -> str:
     """One of pydantic's findings as "  path: what is wrong"."""
     location = [str(part) for part in detail["loc"]]
     path = ".".join(location) or "the whole"
     if detail["type"] == "extra_forbidden":
-        return f"  {path}: there is no such setting.{did_you_mean(location[-1], _names(location[:-1]))}"
+        return f"  {path}: there is no such setting.{did_you_mean(location[-1], _names(kind, location[:-1]))}"
     given = "" if isinstance(detail["input"], dict | BaseModel) else f" (given: {detail['input']!r})"
     quoting = (
         f"; to set a text that looks like a number, quote it: --set '{path}=\"1\"'" if detail["type"] == "string_type" else ""
@@ -238,11 +256,12 @@ def _line(detail: Any) -> str:
     return f"  {path}: {detail['msg'].removeprefix('Value error, ')}{given}{quoting}"
 
 
-def _names(location: list[str]) -> list[str]:
+def _names(kind: type[Section], location: list[str]) -> list[str]:
     """The settings that exist in a section."""
-    section: Any = Config
+    section: Any = kind
     for part in location:
-        section = section.model_fields[part].annotation
+        is_section = isinstance(section, type) and issubclass(section, Section)
+        section = section.model_fields[part].annotation if is_section else get_args(section)[1]
     return list(section.model_fields)
 
 

@@ -17,7 +17,7 @@ from tfq_llm import data
 from tfq_llm.cli import main
 
 SETTINGS = ["head.encoder_layers=1", "head_training.epochs=2", "joint.enabled=true", "joint.epochs=1", "tuning.epochs=1"]
-COMMANDS = ("train", "evaluate", "predict", "draw", "settings", "data", "encoders", "results", "stock-pqc")
+COMMANDS = ("train", "evaluate", "predict", "draw", "settings", "data", "encoders", "results", "stock-pqc", "ionq")
 Command = Callable[..., tuple[str, str]]
 
 
@@ -127,6 +127,17 @@ def test_evaluate_leaves_out_what_was_trained_on(finished, reviews, tfq_llm, cap
     assert "24 of 60 rows were trained or validated on and are left out." in caplog.text
     last = next(line for line in table.splitlines() if line.startswith("| joint") and "quantum" in line)
     assert f"{100 * json.loads(printed)['accuracy']:.1f} %" in last
+
+
+@pytest.mark.slow
+def test_ionq_estimate_says_what_a_run_would_cost(finished, reviews, tfq_llm):
+    run, _ = finished
+    printed, _ = tfq_llm("ionq", "estimate", run, "--data", reviews, "--shots", 100, "--simulated-rows", 8, "--budget", 100)
+    assert "36 sentences with 100 shots each on qpu.forte-1, in 1 job" in printed
+    assert "Proposed: 3 sentences" in printed
+    assert printed.endswith("Nothing was sent.\n")
+    _, complained = tfq_llm("ionq", "estimate", run, "--data", reviews, "--shots", 0, expect=2)
+    assert "shots must be a number from 1 to 1,000,000, not 0" in complained
 
 
 @pytest.mark.slow

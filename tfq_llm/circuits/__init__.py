@@ -1,8 +1,9 @@
-"""Circuits of the architecture, in Cirq alone: ansatz, angle encoding, data re-uploading, noise, drawings."""
+"""Circuits of the architecture, in Cirq alone: ansatz, angle encoding, data re-uploading, noise, reduction, drawings."""
 
 from tfq_llm.circuits.ansatz import angle_encoding, long_range_ansatz, long_range_parameters
 from tfq_llm.circuits.drawing import draw_svg, draw_text
 from tfq_llm.circuits.noise import depolarizing, ionq_noise, noisy_circuit, parse_noise, readout_error
+from tfq_llm.circuits.reduction import reduced
 from tfq_llm.circuits.reuploading import ReuploadingCircuit, reuploading_circuit
 from tfq_llm.circuits.tfq_support import unsupported_by_tfq
 
@@ -18,6 +19,7 @@ __all__ = [
     "noisy_circuit",
     "parse_noise",
     "readout_error",
+    "reduced",
     "reuploading_circuit",
     "unsupported_by_tfq",
 ]

@@ -1,0 +1,1 @@
+"""Running trained heads on IonQ's machines."""
