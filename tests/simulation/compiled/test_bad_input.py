@@ -170,7 +170,8 @@ def test_a_state_of_zeros_has_no_direction():
 
 def test_states_normalised_in_single_precision_are_normalised():
     states = np.random.default_rng(0).normal(size=[3, 4]).astype(np.float32)
-    engine(dtype="float64").values(DATA, WEIGHTS, states / np.linalg.norm(states, axis=1, keepdims=True))
+    values = engine(dtype="float64").values(DATA, WEIGHTS, states / np.linalg.norm(states, axis=1, keepdims=True))
+    assert np.abs(values).max() <= 1 + 1e-6
 
 
 @pytest.mark.parametrize("states", [None, np.zeros([0, 4])])

@@ -1,4 +1,5 @@
 """A fused program as flat arrays, the form in which kernels take it."""
+# mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
 
@@ -98,12 +99,12 @@ def pack(tables: Tables) -> Packed:
 
 
 @numba.njit(inline="always")
-def _piece(packed, place):  # type: ignore[no-untyped-def]
+def _piece(packed, place):
     return packed.whole[packed.bounds[place] : packed.bounds[place + 1]]
 
 
 @numba.njit
-def unpack(packed):  # type: ignore[no-untyped-def]
+def unpack(packed):
     """The tables again, as views."""
     half = len(packed.angles) // 2
     return Tables(

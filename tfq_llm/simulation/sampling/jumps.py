@@ -2,6 +2,7 @@
 
 The program is cut at such sites. Between them it runs as any other; at a site every sample's state decides what strikes it.
 """
+# mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
 
@@ -92,11 +93,11 @@ def _is_jump(gate: Gate, program: Program) -> bool:
     return gate.source == "noise" and program.sites[gate.index].probabilities is None
 
 
-def _kernel(dtype: np.dtype):  # type: ignore[no-untyped-def]
+def _kernel(dtype: np.dtype):
     """`_Jumps.strike` for some samples."""
     wide = np.complex128 if np.issubdtype(dtype, np.complexfloating) else np.float64
 
-    def strike(states, offsets, widths, starts, operators, draws):  # type: ignore[no-untyped-def]
+    def strike(states, offsets, widths, starts, operators, draws):
         density = np.zeros((4, 4), wide)
         for sample in range(len(states)):
             for site in range(len(widths)):
@@ -115,7 +116,7 @@ def _kernel(dtype: np.dtype):  # type: ignore[no-untyped-def]
 
 
 @numba.njit
-def _drawn(operators, density, width, uniform):  # type: ignore[no-untyped-def]
+def _drawn(operators, density, width, uniform):
     """The operator that a uniform number picks, and its probability tr(K ρ K†)."""
     end = 0.0
     for operator in operators:
@@ -130,7 +131,7 @@ def _drawn(operators, density, width, uniform):  # type: ignore[no-untyped-def]
 
 
 @numba.njit
-def _chance(operator, density, width):  # type: ignore[no-untyped-def]
+def _chance(operator, density, width):
     found = 0.0
     for a in range(width):
         for i in range(width):
@@ -141,7 +142,7 @@ def _chance(operator, density, width):  # type: ignore[no-untyped-def]
 
 # Sums may be taken in any order, or they would not be vectorised.
 @numba.njit(fastmath={"reassoc", "contract"})
-def _density_of_one(state, step, density):  # type: ignore[no-untyped-def]
+def _density_of_one(state, step, density):
     """The density matrix of the qubit whose two values lie `step` amplitudes apart."""
     zero = state[0].real * 0
     clear, flipped, real, imaginary = zero, zero, zero, zero
@@ -156,19 +157,19 @@ def _density_of_one(state, step, density):  # type: ignore[no-untyped-def]
     density[0, 1], density[1, 0] = _number(state, real, imaginary), _number(state, real, -imaginary)
 
 
-def _number(state, real, imaginary):  # type: ignore[no-untyped-def]
+def _number(state, real, imaginary):
     """A number of the state's dtype."""
 
 
 @overload(_number, inline="always")
-def _compile_number(state, real, imaginary):  # type: ignore[no-untyped-def]
+def _compile_number(state, real, imaginary):
     if isinstance(state.dtype, types.Complex):
         return lambda state, real, imaginary: complex(real, imaginary)
     return lambda state, real, imaginary: real
 
 
 @numba.njit
-def _apply_to_one(state, step, operator, factor):  # type: ignore[no-untyped-def]
+def _apply_to_one(state, step, operator, factor):
     k00, k01 = operator[0, 0] * factor, operator[0, 1] * factor
     k10, k11 = operator[1, 0] * factor, operator[1, 1] * factor
     for high in range(0, len(state), 2 * step):
@@ -178,7 +179,7 @@ def _apply_to_one(state, step, operator, factor):  # type: ignore[no-untyped-def
 
 
 @numba.njit
-def _density_of_two(state, offset, density):  # type: ignore[no-untyped-def]
+def _density_of_two(state, offset, density):
     """The density matrix of two qubits; their value i lies offset[i] amplitudes behind 00."""
     density[:] = 0
     for row in range(len(state)):
@@ -189,7 +190,7 @@ def _density_of_two(state, offset, density):  # type: ignore[no-untyped-def]
 
 
 @numba.njit
-def _apply_to_two(state, offset, operator, factor):  # type: ignore[no-untyped-def]
+def _apply_to_two(state, offset, operator, factor):
     for row in range(len(state)):
         if row & offset[3] == 0:
             old = (state[row], state[row + offset[1]], state[row + offset[2]], state[row + offset[3]])
