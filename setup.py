@@ -26,7 +26,7 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.10,<3.13",
     packages=find_packages(include=["tfq_llm", "tfq_llm.*"]),
-    package_data={"tfq_llm": ["py.typed"], "tfq_llm.pipelines": ["configs/*.yaml"]},
+    package_data={"tfq_llm": ["py.typed"], "tfq_llm.ionq": ["worker-requirements.txt"], "tfq_llm.pipelines": ["configs/*.yaml"]},
     entry_points={"console_scripts": ["tfq-llm=tfq_llm.cli:main"]},
     install_requires=[
         "aiohttp>=3.9",
