@@ -10,7 +10,8 @@ from typing import Any
 
 from tfq_llm.data.sampling import subsample
 from tfq_llm.errors import InputError
-from tfq_llm.ionq.forecast import NOISE, SHOTS, Forecast, Size, affordable, forecast, interval
+from tfq_llm.ionq.circuits import Size
+from tfq_llm.ionq.forecast import NOISE, SHOTS, Forecast, affordable, forecast, interval
 from tfq_llm.ionq.head import angles_of, machine_head
 from tfq_llm.ionq.prices import MAX_SHOTS, Price, jobs, price_of
 from tfq_llm.metrics import markdown_table

@@ -12,13 +12,12 @@ from scipy import stats
 
 from tests.support import TINY_HEAD, blobs
 from tfq_llm import HeadConfig, InputError, quantum_head
-from tfq_llm.config import make_config
-from tfq_llm.ionq.forecast import Forecast, Size, Trial, affordable, forecast, interval
+from tfq_llm.ionq.circuits import Size
+from tfq_llm.ionq.forecast import Forecast, Trial, affordable, forecast, interval
 from tfq_llm.ionq.head import angles_of, machine_head
 from tfq_llm.ionq.prices import PRICES, jobs, price_of
 from tfq_llm.models import predict_logits
 from tfq_llm.pipelines.ionq_estimate import estimate
-from tfq_llm.pipelines.train import train
 
 EMBEDDINGS, LABELS = blobs(rows=40)
 FORTE = PRICES["qpu.forte-1"]
@@ -118,21 +117,6 @@ def test_an_interval_is_scipys():
     low, high = interval(0.8, 50)
     expected = stats.binomtest(40, 50).proportion_ci(0.95, method="wilson")
     assert (low, high) == (expected.low, expected.high)
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """A trained run on embeddings, and the file of others to be scored."""
-    folder = tmp_path_factory.mktemp("ionq")
-    for name, seed in (("train", 0), ("new", 1)):
-        embeddings, labels = blobs(60)
-        noise = np.random.default_rng(seed).normal(size=embeddings.shape)
-        np.savez(folder / f"{name}.npz", embeddings=(embeddings + 0.2 * noise).astype(np.float32), labels=labels)
-    off = {"enabled": False}
-    data = {"embeddings": str(folder / "train.npz"), "per_class": 15}
-    fit = {"epochs": 4, "batch_size": 8, "learning_rate": 0.05}
-    train(make_config({"data": data, "head": TINY_HEAD, "tuning": off, "joint": off, "head_training": fit}), folder / "run")
-    return folder / "run", str(folder / "new.npz")
 
 
 def test_a_report_in_words_and_in_json(run):

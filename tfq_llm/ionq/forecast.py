@@ -11,7 +11,7 @@ import numpy as np
 from scipy.stats import binomtest
 
 from tfq_llm.circuits.noise import ionq_noise, noisy_circuit
-from tfq_llm.circuits.reduction import with_own_angles
+from tfq_llm.ionq.circuits import BoundCircuits, Size
 from tfq_llm.ionq.head import MachineHead
 from tfq_llm.ionq.prices import Price
 from tfq_llm.progress import Progress
@@ -25,23 +25,6 @@ SHOTS = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 _TRAJECTORIES = 500
 NOISE = {"qpu.forte-1": "forte-1", "qpu.aria-1": "aria-1"}
 """IonQ's noise model of a target; others are taken for noiseless."""
-
-
-@dataclass(frozen=True)
-class Size:
-    """Gates of one sentence's circuit."""
-
-    one_qubit: int
-    two_qubit: int
-
-    @classmethod
-    def of(cls, circuit: cirq.AbstractCircuit) -> Size:
-        widths = [len(operation.qubits) for operation in circuit.all_operations()]
-        return cls(widths.count(1), widths.count(2))
-
-    def dollars(self, price: Price, shots: int, *, mitigated: bool) -> float:
-        """Of one circuit."""
-        return price.of(self.one_qubit, self.two_qubit, shots, mitigated=mitigated)
 
 
 @dataclass(frozen=True)
@@ -111,9 +94,8 @@ def forecast(
         repetitions: of every number of shots.
         seed: of all draws.
     """
-    symbols, values = head.symbols(angles)
-    circuit, own, matrix, shifts = with_own_angles(head.reduced, symbols)
-    data, observables = values @ matrix + shifts, head.ansatz.observables(head.num_measured)
+    circuits, observables = head.circuits(angles), head.ansatz.observables(head.num_measured)
+    circuit, own, data = circuits.template, circuits.symbols, circuits.values
     model = ionq_noise(NOISE[target]) if target in NOISE else None
     noisy = noisy_circuit(circuit, model, readout=readout_error, measured=head.measured)
     is_noisy = noisy != circuit
@@ -135,6 +117,17 @@ def forecast(
                 Trial(count, float(right.mean()), float(right.std(ddof=1)), float(np.mean(np.array(decided) != settled)))
             )
     return Forecast(len(labels), float(np.mean(exact == labels)), float(np.mean(settled == labels)), tuple(trials))
+
+
+def exact_values(circuits: BoundCircuits) -> np.ndarray:
+    """Expectation values ⟨Z⟩ [rows, measured] without noise and shots."""
+    engine = CompiledEngine(circuits.template, observables_of(circuits), circuits.symbols, dtype="float64")
+    return engine.values(circuits.values)
+
+
+def observables_of(circuits: BoundCircuits) -> list[cirq.PauliString]:
+    """Z of every qubit that is measured."""
+    return [cirq.Z(qubit) for qubit in cirq.LineQubit.range(circuits.measured)]
 
 
 def affordable(budget: float, size: Size, price: Price, shots: int, *, mitigated: bool) -> int | None:

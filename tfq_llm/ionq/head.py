@@ -9,9 +9,10 @@ import numpy as np
 import sympy
 import tensorflow as tf
 
-from tfq_llm.circuits.reduction import reduced
+from tfq_llm.circuits.reduction import reduced, with_own_angles
 from tfq_llm.circuits.reuploading import ReuploadingCircuit
 from tfq_llm.errors import InputError
+from tfq_llm.ionq.circuits import BoundCircuits
 from tfq_llm.layers import ReuploadingPQC
 from tfq_llm.models import predict_logits
 
@@ -46,6 +47,12 @@ class MachineHead:
         """All symbols, and their values [rows, symbols] for angles [rows, Q]."""
         shared = np.broadcast_to(self.weights, [len(angles), len(self.weights)])
         return self.ansatz.data_symbols + self.ansatz.weight_symbols, np.concatenate([angles, shared], axis=1)
+
+    def circuits(self, angles: np.ndarray) -> BoundCircuits:
+        """What runs on a machine for angles [rows, Q]: the reduced circuit, each of its rotations with an angle of its own."""
+        symbols, values = self.symbols(angles)
+        circuit, own, matrix, shifts = with_own_angles(self.reduced, symbols)
+        return BoundCircuits(circuit, tuple(map(str, own)), values @ matrix + shifts, self.num_measured)
 
     def classes(self, values: np.ndarray) -> np.ndarray:
         """The class decided for by expectation values [..., K]."""
