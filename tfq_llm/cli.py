@@ -7,14 +7,18 @@ import os
 import shlex
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tfq_llm.errors import InputError
+from tfq_llm.errors import InputError, ServiceError
+
+if TYPE_CHECKING:
+    from tfq_llm.ionq.ledger import Order
+    from tfq_llm.ionq.service import Connection
 
 app = typer.Typer(
     name="tfq-llm",
@@ -39,6 +43,34 @@ Overrides = Annotated[
     ),
 ]
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A finished run directory.")]
+RunPlace = Annotated[
+    Path, typer.Argument(metavar="RUN", help="The run directory; what was sent and what came back is kept in it.")
+]
+LabelledData = Annotated[str, typer.Option(help="A named set, a file, a directory of .tsv; an .npz for a run on embeddings.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Host = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="The service. Default: IonQ's. The stand-in's is printed by 'tfq-llm ionq emulate'."),
+]
+KeyFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="A file of mode 600 with the API key. Default: the environment's IONQ_API_KEY."),
+]
+ApiVersion = Annotated[str, typer.Option(help="v0.4, in a worker process of its own, or v0.3.")]
+Target = Annotated[str, typer.Option(help="As IonQ names it: qpu.forte-1, qpu.forte-enterprise-1, qpu.aria-1 or simulator.")]
+Shots = Annotated[int, typer.Option(help="Of each sentence.")]
+NumSentences = Annotated[int, typer.Option("--sentences", help="How many; classes in proportion. More begin with the same ones.")]
+Noise = Annotated[str | None, typer.Option(help="For the target simulator: the machine whose noise it has, such as forte-1.")]
+NoiseSeed = Annotated[int | None, typer.Option(help="Of that noise.")]
+Debias = Annotated[bool, typer.Option(help="IonQ's debiasing. It has a higher least price.")]
+Sharpen = Annotated[bool | None, typer.Option(help="Debiased results by majority or by mean. Default: as the service has it.")]
+Repetition = Annotated[int, typer.Option(min=0, help="Another number runs the same circuits again, and is paid for again.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before spending.")]
+MaxCost = Annotated[float | None, typer.Option(metavar="USD", help="Refuse to send for more.")]
+Prices = Annotated[Path | None, typer.Option(metavar="FILE", help="Prices in place of the table's, as YAML.")]
+Wait = Annotated[float, typer.Option(min=0, help="For how many seconds results are waited for.")]
+Deadline = Annotated[float, typer.Option(min=0.1, help="Seconds that one request may take.")]
+Settle = Annotated[float, typer.Option(min=0, help="For how many seconds a job is looked for whose reply was lost.")]
 TextColumn = Annotated[str | None, typer.Option(help="Column of the texts, for .csv, .tsv and .jsonl.")]
 LabelColumn = Annotated[str | None, typer.Option(help="Column of the labels, for .csv, .tsv and .jsonl.")]
 
@@ -215,18 +247,18 @@ def encoders_build(
 @ionq_app.command("estimate")
 def ionq_estimate(
     run: Run,
-    data: Annotated[str, typer.Option(help="A named set, a file, a directory of .tsv; an .npz for a run on embeddings.")],
-    shots: Annotated[int, typer.Option(help="Of each sentence.")] = 1000,
-    target: Annotated[str, typer.Option(help="As IonQ names it: qpu.forte-1, qpu.aria-1 or simulator.")] = "qpu.forte-1",
+    data: LabelledData,
+    shots: Shots = 1000,
+    target: Target = "qpu.forte-1",
     budget: Annotated[float | None, typer.Option(metavar="USD", help="Say what so many dollars are enough for.")] = None,
     simulated_rows: Annotated[int, typer.Option(min=1, help="How many sentences to simulate, a stratified part.")] = 200,
     readout_error: Annotated[
         float, typer.Option(min=0, max=1, help="Probability that a measured qubit is read wrongly; IonQ's noise model has none.")
     ] = 0.0,
-    prices: Annotated[Path | None, typer.Option(metavar="FILE", help="Prices in place of the table's, as YAML.")] = None,
+    prices: Prices = None,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say what running RUN's model on IonQ would cost, and how accurate it would be. Nothing is sent."""
     with _tensorflow():
@@ -249,6 +281,266 @@ def ionq_estimate(
         )
 
 
+@ionq_app.command("submit")
+def ionq_submit(
+    run: Run,
+    data: LabelledData,
+    shots: Shots = 1000,
+    target: Target = "qpu.forte-1",
+    count: NumSentences = 20,
+    noise: Noise = None,
+    noise_seed: NoiseSeed = None,
+    debias: Debias = False,
+    sharpen: Sharpen = None,
+    repetition: Repetition = 0,
+    yes: Yes = False,
+    max_cost: MaxCost = None,
+    prices: Prices = None,
+    host: Host = None,
+    key_file: KeyFile = None,
+    api_version: ApiVersion = "v0.4",
+    deadline: Deadline = 30.0,
+    settle: Settle = 60.0,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+) -> None:
+    """Send sentences' circuits to IonQ, after asking. Results that are there or on their way are not paid for again."""
+    connection = _connection(host, key_file, api_version, deadline, settle)
+    order = _order(target, shots, noise, noise_seed, debias, sharpen, repetition)
+    with _tensorflow():
+        from tfq_llm.ionq.prices import price_of
+        from tfq_llm.ionq.service import Service, connected
+        from tfq_llm.pipelines.ionq_evaluate import sentences, submit
+
+        price = price_of(target, prices)
+        with connected(run, connection) as jobs:
+            service = Service(jobs, order, price)
+            given = sentences(run, data, count, text_column, label_column)
+            jobs.ledger.belongs_to(len(given.head.ansatz.qubits))
+            print(submit(run, service, given, _ask(yes, max_cost)))
+
+
+@ionq_app.command("evaluate")
+def ionq_evaluate(
+    run: Run,
+    data: LabelledData,
+    shots: Shots = 1000,
+    target: Target = "qpu.forte-1",
+    count: NumSentences = 20,
+    noise: Noise = None,
+    noise_seed: NoiseSeed = None,
+    debias: Debias = False,
+    sharpen: Sharpen = None,
+    repetition: Repetition = 0,
+    yes: Yes = False,
+    max_cost: MaxCost = None,
+    prices: Prices = None,
+    mitigation: Annotated[
+        str | None, typer.Option(help="On this side: readout, linear, exponential, 'readout, linear' or 'readout, exponential'.")
+    ] = None,
+    wait: Wait = 86_400,
+    host: Host = None,
+    key_file: KeyFile = None,
+    api_version: ApiVersion = "v0.4",
+    deadline: Deadline = 30.0,
+    settle: Settle = 60.0,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score RUN's model by IonQ's answers: send what is missing, wait, count. Killed, it goes on where it was."""
+    connection = _connection(host, key_file, api_version, deadline, settle)
+    order = _order(target, shots, noise, noise_seed, debias, sharpen, repetition)
+    with _tensorflow():
+        from tfq_llm.ionq.prices import price_of
+        from tfq_llm.ionq.service import Service, connected
+        from tfq_llm.pipelines.ionq_evaluate import evaluate, sentences
+
+        price = price_of(target, prices)
+        with connected(run, connection) as jobs:
+            service = Service(jobs, order, price, wait)
+            given = sentences(run, data, count, text_column, label_column)
+            jobs.ledger.belongs_to(len(given.head.ansatz.qubits))
+            print(evaluate(service, given, _ask(yes, max_cost), mitigation, as_json=as_json))
+
+
+@ionq_app.command("mitigation")
+def ionq_mitigation(
+    run: Run,
+    data: LabelledData,
+    shots: Shots = 1000,
+    target: Target = "qpu.forte-1",
+    count: NumSentences = 20,
+    repetition: Repetition = 0,
+    yes: Yes = False,
+    max_cost: MaxCost = None,
+    prices: Prices = None,
+    wait: Wait = 86_400,
+    host: Host = None,
+    key_file: KeyFile = None,
+    api_version: ApiVersion = "v0.4",
+    deadline: Deadline = 30.0,
+    settle: Settle = 60.0,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare ways to mitigate errors on a target: how near each comes to the exact values, and what it costs."""
+    connection = _connection(host, key_file, api_version, deadline, settle)
+    order = _order(target, shots, None, None, False, None, repetition)
+    with _tensorflow():
+        from tfq_llm.ionq.prices import price_of
+        from tfq_llm.ionq.service import Service, connected
+        from tfq_llm.pipelines.ionq_evaluate import sentences
+        from tfq_llm.pipelines.ionq_mitigation import mitigation
+
+        price = price_of(target, prices)
+        with connected(run, connection) as jobs:
+            service = Service(jobs, order, price, wait)
+            given = sentences(run, data, count, text_column, label_column)
+            jobs.ledger.belongs_to(len(given.head.ansatz.qubits))
+            print(mitigation(service, given, _ask(yes, max_cost), as_json=as_json))
+
+
+@ionq_app.command("status")
+def ionq_status(
+    run: RunPlace,
+    host: Host = None,
+    key_file: KeyFile = None,
+    api_version: ApiVersion = "v0.4",
+    deadline: Deadline = 30.0,
+    settle: Settle = 60.0,
+    as_json: AsJson = False,
+) -> None:
+    """Say how every job sent from RUN is."""
+    from tfq_llm.ionq.service import connected
+    from tfq_llm.pipelines.ionq_jobs import status
+
+    with connected(run, _connection(host, key_file, api_version, deadline, settle)) as jobs:
+        print(status(jobs, as_json=as_json))
+
+
+@ionq_app.command("fetch")
+def ionq_fetch(
+    run: RunPlace,
+    host: Host = None,
+    key_file: KeyFile = None,
+    api_version: ApiVersion = "v0.4",
+    deadline: Deadline = 30.0,
+    settle: Settle = 60.0,
+) -> None:
+    """Fetch the results of completed jobs, without waiting for others."""
+    from tfq_llm.ionq.service import connected
+    from tfq_llm.pipelines.ionq_jobs import fetch
+
+    with connected(run, _connection(host, key_file, api_version, deadline, settle)) as jobs:
+        print(fetch(jobs))
+
+
+@ionq_app.command("cancel")
+def ionq_cancel(
+    run: RunPlace,
+    names: Annotated[list[str] | None, typer.Argument(metavar="JOB...", help="Names, as 'status' has them.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that are not finished.")] = False,
+    host: Host = None,
+    key_file: KeyFile = None,
+    api_version: ApiVersion = "v0.4",
+    deadline: Deadline = 30.0,
+    settle: Settle = 60.0,
+) -> None:
+    """Cancel jobs that are not finished."""
+    from tfq_llm.ionq.service import connected
+    from tfq_llm.pipelines.ionq_jobs import cancel
+
+    with connected(run, _connection(host, key_file, api_version, deadline, settle)) as jobs:
+        print(cancel(jobs, names or [], everything=everything))
+
+
+@ionq_app.command("list")
+def ionq_list(
+    run: RunPlace,
+    limit: Annotated[int, typer.Option(min=1, help="How many, the last ones.")] = 20,
+    host: Host = None,
+    key_file: KeyFile = None,
+    api_version: ApiVersion = "v0.4",
+    deadline: Deadline = 30.0,
+    as_json: AsJson = False,
+) -> None:
+    """List the last jobs at the service, whoever sent them; RUN's are marked."""
+    from tfq_llm.ionq.service import connected
+    from tfq_llm.pipelines.ionq_jobs import list_jobs
+
+    with connected(run, _connection(host, key_file, api_version, deadline)) as jobs:
+        print(list_jobs(jobs, limit, as_json=as_json))
+
+
+@ionq_app.command("emulate")
+def ionq_emulate(
+    noise: Annotated[str, typer.Option(help="Of its machines: none, aria-1 or forte-1.")] = "none",
+    readout_error: Annotated[
+        tuple[float, float], typer.Option(metavar="P01 P10", help="Probabilities that a 0 is read as 1, and a 1 as 0.")
+    ] = (0.0, 0.0),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes one that is free.")] = 8765,
+    queue: Annotated[float, typer.Option(min=0, help="Seconds that a job waits.")] = 0.0,
+    run_time: Annotated[float, typer.Option(min=0, help="Seconds that a job runs, at least.")] = 0.0,
+    rate_limit: Annotated[float | None, typer.Option(help="Requests a second; more are answered with 429.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of shots and noise.")] = 0,
+    faults: Annotated[
+        list[str] | None,
+        typer.Option("--fault", help="Such as 'lost on=submit times=2'; docs/ionq.md lists them. May be repeated."),
+    ] = None,
+    trace: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write every request as a line of JSON, without the key.")
+    ] = None,
+) -> None:
+    """Run a stand-in for IonQ's service on this machine: no key, no cost, the same API, noise and faults as wanted."""
+    from tfq_llm.ionq.emulator import serve
+
+    serve(
+        port,
+        noise=noise,
+        readout=readout_error,
+        queue_seconds=queue,
+        run_seconds=run_time,
+        rate_limit=rate_limit,
+        seed=seed,
+        faults=faults or [],
+        trace=trace,
+    )
+
+
+def _connection(host: str | None, key_file: Path | None, api_version: str, deadline: float, settle: float = 60.0) -> Connection:
+    from tfq_llm.ionq.service import Connection
+
+    return Connection(host, key_file, api_version, deadline, settle_seconds=settle)
+
+
+def _order(
+    target: str, shots: int, noise: str | None, seed: int | None, debias: bool, sharpen: bool | None, repetition: int
+) -> Order:
+    from tfq_llm.ionq.ledger import Order
+
+    return Order(target, shots, noise, seed, debias, sharpen, repetition)
+
+
+def _ask(yes: bool, max_cost: float | None) -> Callable[[str, float], None]:
+    """Shows what is going to be sent, and asks if it costs something."""
+    from tfq_llm.ionq.service import CostLimit
+
+    limit = CostLimit(max_cost)
+
+    def ask(text: str, dollars: float) -> None:
+        print(text, file=sys.stderr)
+        limit.spend(dollars)
+        if dollars and not yes:
+            if not sys.stdin.isatty():
+                raise InputError("nobody is there to be asked before spending: give --yes, and --max-cost to be safe.")
+            if not typer.confirm(f"Spend ${dollars:,.2f}?", err=True):
+                raise InputError("nothing was sent.")
+
+    return ask
+
+
 @contextmanager
 def _tensorflow() -> Iterator[None]:
     """Imports TensorFlow without what its libraries print about GPUs that are not there."""
@@ -267,7 +559,7 @@ def _tensorflow() -> Iterator[None]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command line and returns its exit code: 0, 2 for bad input, 130 when interrupted."""
+    """Runs the command line and returns its exit code: 0, 1 when a service fails, 2 for bad input, 130 when interrupted."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("absl").setLevel(logging.ERROR)
     command: Any = typer.main.get_command(app)
@@ -276,6 +568,9 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         print(f"tfq-llm: {error}", file=sys.stderr)
         return 2
+    except ServiceError as error:
+        print(f"tfq-llm: {error}", file=sys.stderr)
+        return 1
     except typer.TyperException as error:
         usage_error: Any = error
         usage_error.show()

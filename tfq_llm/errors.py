@@ -1,4 +1,4 @@
-"""The one exception that means: what the user gave cannot be used, and nothing is wrong with the program."""
+"""The exceptions that are told to users in one message: what they gave cannot be used, or a service did not do its part."""
 
 from __future__ import annotations
 
@@ -10,6 +10,13 @@ class InputError(ValueError):
     """Bad input: the message says what was given, what was expected and what to do.
 
     The command line prints the message alone and exits with code 2. It is a `ValueError`, so Python callers need not know it.
+    """
+
+
+class ServiceError(RuntimeError):
+    """A service elsewhere did not do its part, and what was given is not to blame: the same command may work later.
+
+    The command line prints the message alone and exits with code 1.
     """
 
 

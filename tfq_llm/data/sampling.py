@@ -40,6 +40,22 @@ def stratified(rows: np.ndarray, labels: np.ndarray, count: int, rng: np.random.
     return rng.permutation(in_order[places])
 
 
+def stratified_order(rows: np.ndarray, labels: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Rows in a random order whose every beginning has each class in proportion: a larger part holds every smaller one.
+
+    Args:
+        rows: int64 row indices.
+        labels: integers, one for each row of the data set (not of `rows`).
+        seed: of the order.
+    """
+    mixed = generator(seed).permutation(rows)
+    place = np.empty(len(mixed))
+    for label in np.unique(labels[mixed]):
+        members = np.flatnonzero(labels[mixed] == label)
+        place[members] = (np.arange(len(members)) + 0.5) / len(members)
+    return mixed[np.argsort(place, kind="stable")]
+
+
 def per_class_draw(
     rows: np.ndarray, labels: np.ndarray, per_class: int, rng: np.random.Generator, class_names: Sequence[str] | None
 ) -> np.ndarray:
