@@ -25,7 +25,7 @@ from tfq_llm.pipelines.evaluate import embeddings_of, labelled_rows
 from tfq_llm.training.trained import load_run
 
 Ask = Callable[[str, float], object]
-"""Is told what is going to be sent and for how many dollars, and raises if it is not to be."""
+"""Is told what is going to be sent and for how many dollars at most, and raises if it is not to be."""
 
 
 @dataclass(frozen=True)

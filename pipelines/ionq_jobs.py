@@ -40,7 +40,7 @@ def fetch(jobs: Jobs) -> str:
     new = [job for job in jobs.ledger.jobs(states.DONE) if job.number not in before]
     waiting = jobs.ledger.jobs(states.SUBMITTED)
     lines = [f"{job.name}: {job.circuits:,} results from {job.reported_target}" + _not_counted(job) for job in new]
-    lines.append(f"{sum(job.circuits for job in new):,} new results; {len(waiting):,} jobs are not finished.")
+    lines.append(f"{sum(job.circuits for job in new):,} new results; jobs not finished: {len(waiting):,}.")
     if new:
         lines.append("'tfq-llm ionq evaluate', with what was submitted, scores them; nothing is sent again.")
     return "\n".join(lines)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import logging
 import os
 import shlex
@@ -10,15 +12,12 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from tfq_llm.errors import InputError, ServiceError
-
-if TYPE_CHECKING:
-    from tfq_llm.ionq.ledger import Order
-    from tfq_llm.ionq.service import Connection
+from tfq_llm.ionq.credentials import EMULATOR_KEY
 
 app = typer.Typer(
     name="tfq-llm",
@@ -57,7 +56,7 @@ KeyFile = Annotated[
     typer.Option(metavar="FILE", help="A file of mode 600 with the API key. Default: the environment's IONQ_API_KEY."),
 ]
 ApiVersion = Annotated[str, typer.Option(help="v0.4, in a worker process of its own, or v0.3.")]
-Target = Annotated[str, typer.Option(help="As IonQ names it: qpu.forte-1, qpu.forte-enterprise-1, qpu.aria-1 or simulator.")]
+Target = Annotated[str, typer.Option(help="As IonQ names it: qpu.forte-1, qpu.aria-1 or simulator; others by --prices.")]
 Shots = Annotated[int, typer.Option(help="Of each sentence.")]
 NumSentences = Annotated[int, typer.Option("--sentences", help="How many; classes in proportion. More begin with the same ones.")]
 Noise = Annotated[str | None, typer.Option(help="For the target simulator: the machine whose noise it has, such as forte-1.")]
@@ -244,6 +243,57 @@ def encoders_build(
         print(encoders.build(name, max_tokens))
 
 
+def _with(**builders: Callable[..., Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Gives a command the options of functions, and what these make of them in their place, by the names of its parameters."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        shown = {name: inspect.signature(build, eval_str=True).parameters for name, build in builders.items()}
+
+        @functools.wraps(command)
+        def call(**given: Any) -> None:
+            made = {name: builders[name](**{option: given.pop(option) for option in options}) for name, options in shown.items()}
+            command(**given, **made)
+
+        own = inspect.signature(command, eval_str=True).parameters
+        parameters = [own[name] for name in own if name not in builders]
+        parameters += [
+            option.replace(kind=inspect.Parameter.KEYWORD_ONLY) for options in shown.values() for option in options.values()
+        ]
+        call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        return call
+
+    return decorate
+
+
+def _connection(
+    host: Host = None,
+    key_file: KeyFile = None,
+    api_version: ApiVersion = "v0.4",
+    deadline: Deadline = 30.0,
+    settle: Settle = 60.0,
+) -> Any:
+    """A `tfq_llm.ionq.service.Connection`."""
+    from tfq_llm.ionq.service import Connection
+
+    return Connection(host, key_file, api_version, deadline, settle_seconds=settle)
+
+
+def _order(
+    target: Target = "qpu.forte-1",
+    shots: Shots = 1000,
+    noise: Noise = None,
+    noise_seed: NoiseSeed = None,
+    debias: Debias = False,
+    sharpen: Sharpen = None,
+    repetition: Repetition = 0,
+) -> Any:
+    """A `tfq_llm.ionq.ledger.Order`."""
+    from tfq_llm.ionq.ledger import Order
+
+    return Order(target, shots, noise, noise_seed, debias, sharpen, repetition)
+
+
 @ionq_app.command("estimate")
 def ionq_estimate(
     run: Run,
@@ -282,37 +332,26 @@ def ionq_estimate(
 
 
 @ionq_app.command("submit")
+@_with(order=_order, connection=_connection)
 def ionq_submit(
     run: Run,
     data: LabelledData,
-    shots: Shots = 1000,
-    target: Target = "qpu.forte-1",
+    order: Any,
+    connection: Any,
     count: NumSentences = 20,
-    noise: Noise = None,
-    noise_seed: NoiseSeed = None,
-    debias: Debias = False,
-    sharpen: Sharpen = None,
-    repetition: Repetition = 0,
     yes: Yes = False,
     max_cost: MaxCost = None,
     prices: Prices = None,
-    host: Host = None,
-    key_file: KeyFile = None,
-    api_version: ApiVersion = "v0.4",
-    deadline: Deadline = 30.0,
-    settle: Settle = 60.0,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
 ) -> None:
     """Send sentences' circuits to IonQ, after asking. Results that are there or on their way are not paid for again."""
-    connection = _connection(host, key_file, api_version, deadline, settle)
-    order = _order(target, shots, noise, noise_seed, debias, sharpen, repetition)
     with _tensorflow():
         from tfq_llm.ionq.prices import price_of
         from tfq_llm.ionq.service import Service, connected
         from tfq_llm.pipelines.ionq_evaluate import sentences, submit
 
-        price = price_of(target, prices)
+        price = price_of(order.target, prices)
         with connected(run, connection) as jobs:
             service = Service(jobs, order, price)
             given = sentences(run, data, count, text_column, label_column)
@@ -321,17 +360,13 @@ def ionq_submit(
 
 
 @ionq_app.command("evaluate")
+@_with(order=_order, connection=_connection)
 def ionq_evaluate(
     run: Run,
     data: LabelledData,
-    shots: Shots = 1000,
-    target: Target = "qpu.forte-1",
+    order: Any,
+    connection: Any,
     count: NumSentences = 20,
-    noise: Noise = None,
-    noise_seed: NoiseSeed = None,
-    debias: Debias = False,
-    sharpen: Sharpen = None,
-    repetition: Repetition = 0,
     yes: Yes = False,
     max_cost: MaxCost = None,
     prices: Prices = None,
@@ -339,24 +374,17 @@ def ionq_evaluate(
         str | None, typer.Option(help="On this side: readout, linear, exponential, 'readout, linear' or 'readout, exponential'.")
     ] = None,
     wait: Wait = 86_400,
-    host: Host = None,
-    key_file: KeyFile = None,
-    api_version: ApiVersion = "v0.4",
-    deadline: Deadline = 30.0,
-    settle: Settle = 60.0,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
     as_json: AsJson = False,
 ) -> None:
     """Score RUN's model by IonQ's answers: send what is missing, wait, count. Killed, it goes on where it was."""
-    connection = _connection(host, key_file, api_version, deadline, settle)
-    order = _order(target, shots, noise, noise_seed, debias, sharpen, repetition)
     with _tensorflow():
         from tfq_llm.ionq.prices import price_of
         from tfq_llm.ionq.service import Service, connected
         from tfq_llm.pipelines.ionq_evaluate import evaluate, sentences
 
-        price = price_of(target, prices)
+        price = price_of(order.target, prices)
         with connected(run, connection) as jobs:
             service = Service(jobs, order, price, wait)
             given = sentences(run, data, count, text_column, label_column)
@@ -365,9 +393,11 @@ def ionq_evaluate(
 
 
 @ionq_app.command("mitigation")
+@_with(connection=_connection)
 def ionq_mitigation(
     run: Run,
     data: LabelledData,
+    connection: Any,
     shots: Shots = 1000,
     target: Target = "qpu.forte-1",
     count: NumSentences = 20,
@@ -376,17 +406,11 @@ def ionq_mitigation(
     max_cost: MaxCost = None,
     prices: Prices = None,
     wait: Wait = 86_400,
-    host: Host = None,
-    key_file: KeyFile = None,
-    api_version: ApiVersion = "v0.4",
-    deadline: Deadline = 30.0,
-    settle: Settle = 60.0,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare ways to mitigate errors on a target: how near each comes to the exact values, and what it costs."""
-    connection = _connection(host, key_file, api_version, deadline, settle)
     order = _order(target, shots, None, None, False, None, repetition)
     with _tensorflow():
         from tfq_llm.ionq.prices import price_of
@@ -394,7 +418,7 @@ def ionq_mitigation(
         from tfq_llm.pipelines.ionq_evaluate import sentences
         from tfq_llm.pipelines.ionq_mitigation import mitigation
 
-        price = price_of(target, prices)
+        price = price_of(order.target, prices)
         with connected(run, connection) as jobs:
             service = Service(jobs, order, price, wait)
             given = sentences(run, data, count, text_column, label_column)
@@ -402,75 +426,113 @@ def ionq_mitigation(
             print(mitigation(service, given, _ask(yes, max_cost), as_json=as_json))
 
 
+@ionq_app.command("finetune")
+@_with(order=_order, connection=_connection)
+def ionq_finetune(
+    run: Run,
+    data: Annotated[str, typer.Option(help="The data that RUN was trained on; no other rows are used.")],
+    max_cost: Annotated[float, typer.Option(metavar="USD", help="Stop before spending more; 0 for a target that is free.")],
+    order: Any,
+    connection: Any,
+    max_evaluations: Annotated[int | None, typer.Option(help="Stop before running more circuits.")] = None,
+    method: Annotated[str, typer.Option(help="spsa or parameter-shift.")] = "spsa",
+    parameters: Annotated[int, typer.Option(help="How many, the last ones of the circuit.")] = 4,
+    steps: Annotated[int, typer.Option(help="At most.")] = 20,
+    learning_rate: Annotated[float, typer.Option(help="Of the first step.")] = 1.0,
+    batch_size: Annotated[int, typer.Option(help="Sentences of a step.")] = 16,
+    held_out: Annotated[int, typer.Option(help="Sentences by which the best weights are chosen.")] = 16,
+    seed: Annotated[int, typer.Option(help="Of sentences and directions.")] = 0,
+    yes: Yes = False,
+    prices: Prices = None,
+    wait: Wait = 86_400,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train the last parameters of RUN's circuit on a machine, within a budget. Killed, it goes on where it was."""
+    with _tensorflow():
+        from tfq_llm.ionq.budget import Settings
+        from tfq_llm.ionq.prices import price_of
+        from tfq_llm.ionq.service import Service, connected
+        from tfq_llm.pipelines.ionq_finetune import finetune
+
+        price = price_of(order.target, prices)
+        settings = Settings(
+            max_cost,
+            max_evaluations,
+            method,
+            parameters,
+            steps,
+            learning_rate,
+            batch_size=batch_size,
+            held_out=held_out,
+            seed=seed,
+        )
+        with connected(run, connection) as jobs:
+            service, ask = Service(jobs, order, price, wait), _ask(yes, max_cost)
+            print(
+                finetune(run, service, data, settings, ask, text_column=text_column, label_column=label_column, as_json=as_json)
+            )
+
+
 @ionq_app.command("status")
+@_with(connection=_connection)
 def ionq_status(
     run: RunPlace,
-    host: Host = None,
-    key_file: KeyFile = None,
-    api_version: ApiVersion = "v0.4",
-    deadline: Deadline = 30.0,
-    settle: Settle = 60.0,
+    connection: Any,
     as_json: AsJson = False,
 ) -> None:
     """Say how every job sent from RUN is."""
     from tfq_llm.ionq.service import connected
     from tfq_llm.pipelines.ionq_jobs import status
 
-    with connected(run, _connection(host, key_file, api_version, deadline, settle)) as jobs:
+    with connected(run, connection) as jobs:
         print(status(jobs, as_json=as_json))
 
 
 @ionq_app.command("fetch")
+@_with(connection=_connection)
 def ionq_fetch(
     run: RunPlace,
-    host: Host = None,
-    key_file: KeyFile = None,
-    api_version: ApiVersion = "v0.4",
-    deadline: Deadline = 30.0,
-    settle: Settle = 60.0,
+    connection: Any,
 ) -> None:
     """Fetch the results of completed jobs, without waiting for others."""
     from tfq_llm.ionq.service import connected
     from tfq_llm.pipelines.ionq_jobs import fetch
 
-    with connected(run, _connection(host, key_file, api_version, deadline, settle)) as jobs:
+    with connected(run, connection) as jobs:
         print(fetch(jobs))
 
 
 @ionq_app.command("cancel")
+@_with(connection=_connection)
 def ionq_cancel(
     run: RunPlace,
+    connection: Any,
     names: Annotated[list[str] | None, typer.Argument(metavar="JOB...", help="Names, as 'status' has them.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All that are not finished.")] = False,
-    host: Host = None,
-    key_file: KeyFile = None,
-    api_version: ApiVersion = "v0.4",
-    deadline: Deadline = 30.0,
-    settle: Settle = 60.0,
 ) -> None:
     """Cancel jobs that are not finished."""
     from tfq_llm.ionq.service import connected
     from tfq_llm.pipelines.ionq_jobs import cancel
 
-    with connected(run, _connection(host, key_file, api_version, deadline, settle)) as jobs:
+    with connected(run, connection) as jobs:
         print(cancel(jobs, names or [], everything=everything))
 
 
 @ionq_app.command("list")
+@_with(connection=_connection)
 def ionq_list(
     run: RunPlace,
+    connection: Any,
     limit: Annotated[int, typer.Option(min=1, help="How many, the last ones.")] = 20,
-    host: Host = None,
-    key_file: KeyFile = None,
-    api_version: ApiVersion = "v0.4",
-    deadline: Deadline = 30.0,
     as_json: AsJson = False,
 ) -> None:
     """List the last jobs at the service, whoever sent them; RUN's are marked."""
     from tfq_llm.ionq.service import connected
     from tfq_llm.pipelines.ionq_jobs import list_jobs
 
-    with connected(run, _connection(host, key_file, api_version, deadline)) as jobs:
+    with connected(run, connection) as jobs:
         print(list_jobs(jobs, limit, as_json=as_json))
 
 
@@ -481,10 +543,11 @@ def ionq_emulate(
         tuple[float, float], typer.Option(metavar="P01 P10", help="Probabilities that a 0 is read as 1, and a 1 as 0.")
     ] = (0.0, 0.0),
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes one that is free.")] = 8765,
-    queue: Annotated[float, typer.Option(min=0, help="Seconds that a job waits.")] = 0.0,
-    run_time: Annotated[float, typer.Option(min=0, help="Seconds that a job runs, at least.")] = 0.0,
+    queue_seconds: Annotated[float, typer.Option(min=0, help="How long a job waits.")] = 0.0,
+    run_seconds: Annotated[float, typer.Option(min=0, help="How long a job runs, at least.")] = 0.0,
     rate_limit: Annotated[float | None, typer.Option(help="Requests a second; more are answered with 429.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of shots and noise.")] = 0,
+    key: Annotated[str, typer.Option(envvar="IONQ_EMULATOR_KEY", help="What callers authenticate with.")] = EMULATOR_KEY,
     faults: Annotated[
         list[str] | None,
         typer.Option("--fault", help="Such as 'lost on=submit times=2'; docs/ionq.md lists them. May be repeated."),
@@ -493,34 +556,21 @@ def ionq_emulate(
         Path | None, typer.Option(metavar="FILE", help="Write every request as a line of JSON, without the key.")
     ] = None,
 ) -> None:
-    """Run a stand-in for IonQ's service on this machine: no key, no cost, the same API, noise and faults as wanted."""
+    """Run a stand-in for IonQ's service on this machine: no account, no cost, the same API, noise and faults as wanted."""
     from tfq_llm.ionq.emulator import serve
 
     serve(
         port,
         noise=noise,
         readout=readout_error,
-        queue_seconds=queue,
-        run_seconds=run_time,
+        queue_seconds=queue_seconds,
+        run_seconds=run_seconds,
         rate_limit=rate_limit,
         seed=seed,
+        key=key,
         faults=faults or [],
         trace=trace,
     )
-
-
-def _connection(host: str | None, key_file: Path | None, api_version: str, deadline: float, settle: float = 60.0) -> Connection:
-    from tfq_llm.ionq.service import Connection
-
-    return Connection(host, key_file, api_version, deadline, settle_seconds=settle)
-
-
-def _order(
-    target: str, shots: int, noise: str | None, seed: int | None, debias: bool, sharpen: bool | None, repetition: int
-) -> Order:
-    from tfq_llm.ionq.ledger import Order
-
-    return Order(target, shots, noise, seed, debias, sharpen, repetition)
 
 
 def _ask(yes: bool, max_cost: float | None) -> Callable[[str, float], None]:

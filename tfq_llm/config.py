@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from yaml import YAMLError
 
 from tfq_llm.errors import InputError, did_you_mean
-from tfq_llm.execution import MAX_QUBITS, Executor, Gradient, Sampling, readout_errors
+from tfq_llm.execution import MAX_QUBITS, Executor, Gradient, Sampling, not_in_a_configuration, readout_errors
 
 
 class Section(BaseModel):
@@ -79,7 +79,9 @@ class HeadConfig(Section):
     )
     entangling: bool = Field(True, description="False leaves all CNOTs out (ablation)")
     shared: bool = Field(True, description="False gives every block PQC 1 angles of its own (ablation)")
-    executor: Executor = Field("compiled", description="what runs the circuits")
+    executor: Annotated[Executor, BeforeValidator(not_in_a_configuration)] = Field(
+        "compiled", description="what runs the circuits"
+    )
 
     shots: int | None = Field(None, ge=1, description="measurements of the re-uploading circuit; default: exact values")
     trajectories: int | None = Field(None, ge=1, description="noisy circuits per sample, for noise without shots")

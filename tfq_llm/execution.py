@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args, runtime_checkable
 
 from tfq_llm.checks import flag, is_real, one_of, whole_number
 from tfq_llm.errors import InputError
 
 if TYPE_CHECKING:
     import cirq
+    import numpy as np
 
     from tfq_llm.circuits.noise import Readout
 
@@ -21,9 +22,37 @@ Executor = Literal["compiled", "tfq", "tensorflow"]
 EXECUTORS: tuple[str, ...] = get_args(Executor)
 """The compiled engine; TensorFlow Quantum; plain TensorFlow operations."""
 
+MACHINE = "ionq"
+"""The executor that sends circuits to a service. It needs that service, so it can be given in Python and in no configuration."""
+
 Gradient = Literal["adjoint", "parameter-shift", "spsa"]
 GRADIENTS: tuple[str, ...] = get_args(Gradient)
 """The ways to a gradient of what is sampled. The first is exact; the others need only evaluations."""
+
+
+@runtime_checkable
+class CircuitService(Protocol):
+    """Runs circuits elsewhere for the executor "ionq"; `tfq_llm.ionq.executor.MachineExecutor` is one."""
+
+    def expectation_values(self, template: cirq.Circuit, symbols: Sequence[str], values: np.ndarray, measured: int) -> np.ndarray:
+        """⟨Z⟩ of qubits 0 … measured − 1, [rows, measured], all of them finite.
+
+        Args:
+            template: on line qubits, without measurements.
+            symbols: that stand in its rotations.
+            values: of the symbols, [rows, symbols] in radians; a circuit for each row.
+            measured: how many qubits are read.
+        """
+
+
+def not_in_a_configuration(executor: Any) -> Any:
+    """Refuses the executor "ionq" among settings, and leaves everything else to who checks it next."""
+    if executor == MACHINE:
+        raise InputError(
+            f"the executor '{MACHINE}' needs a connection to IonQ, which no configuration holds: train with another, then score "
+            "with 'tfq-llm ionq evaluate', or predict with tfq_llm.ionq.executor.on_machine(head, service)"
+        )
+    return executor
 
 
 @dataclass(frozen=True)
@@ -108,6 +137,11 @@ class Sampling:
         """Raises InputError unless an executor can sample like this."""
         if self.is_exact:
             return
+        if name == MACHINE:
+            raise InputError(
+                f"the executor '{MACHINE}' runs on a machine, which has shots and noise of its own: say them in the service's "
+                "order, and leave them out of the layer."
+            )
         if name == "tensorflow":
             raise InputError(
                 "the executor 'tensorflow' is exact: it knows neither noise nor shots nor trajectories. Use the executor "

@@ -94,7 +94,7 @@ def test_from_a_trained_run_to_a_result(ionq, emulator, mine, new):
     assert "in 1 job, for $309.48" in said[1]
     assert "Sent: tfq-llm-" in said[0]
     assert "done" in ionq("status", mine)[0]
-    assert "0 new results; 0 jobs are not finished" in ionq("fetch", mine)[0]
+    assert "0 new results; jobs not finished: 0." in ionq("fetch", mine)[0]
     assert "of this run" in ionq("list", mine)[0]
     facts = json.loads(ionq("evaluate", mine, "--data", new, "--sentences", 12, "--shots", 200, "--json")[0])
     assert (facts["sentences"], facts["dollars_now"], facts["dollars_in_all"]) == (12, 0.0, pytest.approx(309.48))
@@ -192,6 +192,19 @@ def test_errors_are_mitigated_and_compared(ionq, mine, new):
         assert "400 shots, readout, linear" in ionq("evaluate", mine, *one, host=noisy.url)[0]
         other = ("--data", new, "--mitigation", "lineer")
         assert "Did you mean 'linear'" in ionq("evaluate", mine, *other, host=noisy.url, expect=2)[1]
+
+
+@pytest.mark.slow
+def test_the_last_parameters_are_trained_on_a_machine(ionq, mine, new):
+    assert "nothing.npz" in ionq("finetune", mine, "--data", new + "/nothing.npz", "--max-cost", 0, expect=2)[1]
+    data = Path(new).with_name("train.npz")
+    small = ("--steps", 2, "--batch-size", 4, "--held-out", 4, "--shots", 50, "--yes")
+    _, said = ionq("finetune", mine, "--data", data, "--max-cost", 10, *small, expect=2)
+    assert "there are not enough dollars for one step" in said
+    text, said = ionq("finetune", mine, "--data", data, "--max-cost", 0, "--target", "simulator", *small)
+    assert "2 of 2 steps are within the budget" in said
+    assert "| 2 " in text
+    assert (mine / "ionq" / "finetuned.json").exists()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -297,3 +298,21 @@ def test_counts_sum_to_the_shots():
 
 def test_the_lowest_bit_is_qubit_0():
     np.testing.assert_allclose(expectation_values({"1": 0.25, "2": 0.75}, 3), [0.5, -0.5, 1])
+
+
+def test_a_job_that_is_not_found_once_is_not_paid_for_again(emulator, tmp_path):
+    emulator.faults.add("status status=404 on=job times=2")
+    with opened(emulator, tmp_path) as jobs:
+        assert np.isfinite(service(jobs, FORTE).run(asymmetric(3, seed=80), yes)).all()
+        assert len(made(emulator, jobs)) == 1
+
+
+def test_a_job_that_was_deleted_is_gone(emulator, tmp_path, caplog):
+    with opened(emulator, tmp_path, settle_seconds=0.2) as jobs:
+        forte = service(jobs, FORTE)
+        forte.submit(asymmetric(3, seed=81), yes)
+        (job,) = jobs.ledger.jobs()
+        jobs.transport.delete(job.job_id)
+        time.sleep(0.3)
+        assert [each.state for each in jobs.refresh()] == [states.FAILED]
+        assert "the service does not know it any more" in caplog.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 import time
 import traceback
@@ -38,9 +39,16 @@ CIRCUIT = template() + cirq.measure(*cirq.LineQubit.range(3), key="m")
 TEMPLATE = cirq.to_json(CIRCUIT)
 
 
+@pytest.fixture(scope="module")
+def port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
+
+
 @pytest.fixture
-def emulator(tmp_path) -> Iterator[Emulator]:
-    with Emulator(key=KEY, trace=tmp_path / "trace.jsonl") as running:
+def emulator(port, tmp_path) -> Iterator[Emulator]:
+    """A new one for every test, always at the same address: workers, which take a second to start, are used again."""
+    with Emulator(port, key=KEY, trace=tmp_path / "trace.jsonl") as running:
         yield running
 
 
@@ -49,13 +57,25 @@ def version(request) -> str:
     return request.param
 
 
-@pytest.fixture
-def opened(version, emulator) -> Iterator[Callable[..., Transport]]:
-    """Opens a transport to the emulator; the deadlines are short enough for tests."""
+@pytest.fixture(scope="module")
+def kept() -> Iterator[tuple[ExitStack, dict[tuple, Transport]]]:
     with ExitStack() as stack:
+        yield stack, {}
 
-        def open_one(deadline: float = 1.5, retry_seconds: float = 2.0, url: str = "") -> Transport:
-            return stack.enter_context(open_transport(version, url or emulator.url, KEY, deadline, retry_seconds))
+
+@pytest.fixture
+def opened(version, emulator, kept) -> Iterator[Callable[..., Transport]]:
+    """Opens a transport to the emulator, or gives one that is open; the deadlines are short enough for tests."""
+    with ExitStack() as of_this_test:
+
+        def open_one(deadline: float = 1.5, retry_seconds: float = 2.0, url: str = "", *, new: bool = False) -> Transport:
+            stack, known = kept
+            settings = (version, url or emulator.url, KEY, deadline, retry_seconds)
+            if new or url:
+                return of_this_test.enter_context(open_transport(*settings))
+            if settings not in known:
+                known[settings] = stack.enter_context(open_transport(*settings))
+            return known[settings]
 
         yield open_one
 
@@ -129,7 +149,7 @@ class TestAJob:
 
     def test_a_job_of_another_process_is_read_as_well(self, opened):
         id = submit(opened())
-        other = opened()
+        other = opened(new=True)
         completed(other, id)
         assert [each["label"] for each in other.results(id)["circuits"]] == LABELS
 

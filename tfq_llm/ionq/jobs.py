@@ -231,7 +231,7 @@ class Jobs:
 
     def _looked_up(self, job: Job, otherwise: str) -> Job:
         """A job with its id at the service if it is there under its name, else in another state."""
-        found = [each for each in _told(self.transport.find, job.name) if each["status"] not in ("deleted",)]
+        found = self._at_service(job)
         if len(found) > 1:
             logger.warning("the service has %d jobs named %s; the first is used.", len(found), job.name)
         if not found:
@@ -240,6 +240,10 @@ class Jobs:
         return self.ledger.update(
             job, state=states.SUBMITTED, job_id=first["id"], status=first["status"], answered_at=time.time(), message=None
         )
+
+    def _at_service(self, job: Job) -> list[dict[str, Any]]:
+        """All jobs of its name."""
+        return [each for each in _told(self.transport.find, job.name) if each["status"] != "deleted"]
 
     def refresh(self) -> list[Job]:
         """Asks for the status of every job at the service, and fetches the results of those that are completed.
@@ -263,7 +267,7 @@ class Jobs:
         try:
             found = _told(self.transport.job, job.job_id, but=(NotFound,))
         except NotFound:
-            return self._ended(job, states.FAILED, "gone", "the service does not know it any more")
+            return self._missing(job)
         status, target = found["status"], found["target"]
         if status == "completed":
             return self._fetched(job, found)
@@ -271,6 +275,13 @@ class Jobs:
             self.ledger.keep(job, "job", found["raw"])
             return self._ended(job, states.FAILED if status == "failed" else states.CANCELED, status, found["failure"])
         return self.ledger.update(job, status=status, reported_target=target)
+
+    def _missing(self, job: Job) -> Job:
+        """A job that the service says it does not have. One such answer may be a mistake, and believing it means to pay again."""
+        young = time.time() - (job.answered_at or 0.0) < self.settle_seconds
+        if young or self._at_service(job):
+            return job
+        return self._ended(job, states.FAILED, "gone", "the service does not know it any more")
 
     def _ended(self, job: Job, state: str, status: str, message: str | None) -> Job:
         logger.warning("%s: %s%s", job.name, status, f" ({message})" if message else "")
@@ -335,7 +346,7 @@ class Jobs:
                 finished = [job for job in jobs.values() if job.state == states.DONE]
                 now = sum(job.circuits for job in finished)
                 cost = sum(job.dollars for job in finished)
-                progress.update(now - done, f"{len(jobs)} jobs at the service, {len(finished)} done, ${cost:,.2f} so far")
+                progress.update(now - done, f"jobs: {len(jobs)} sent, {len(finished)} done; ${cost:,.2f} so far")
                 done = now
             if not waiting:
                 return

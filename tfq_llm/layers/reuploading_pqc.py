@@ -13,13 +13,14 @@ from tfq_llm.checks import flag, one_of, whole_number
 from tfq_llm.circuits.noise import Readout
 from tfq_llm.circuits.reuploading import ReuploadingCircuit, reuploading_circuit
 from tfq_llm.errors import InputError
-from tfq_llm.execution import EXECUTORS, Sampling
+from tfq_llm.execution import EXECUTORS, MACHINE, CircuitService, Sampling
 from tfq_llm.layers.arguments import known_width, simulation_dtype
 from tfq_llm.simulation.check import check_against_tfq
 from tfq_llm.simulation.executors import make_executor
 from tfq_llm.simulation.inputs import check_shape, numbers
 from tfq_llm.simulation.sampled_tensorflow import SampledExecutor
 from tfq_llm.simulation.sampling.measurement import Estimate
+from tfq_llm.simulation.service_tensorflow import NO_GRADIENT
 
 
 @tf.keras.utils.register_keras_serializable("tfq_llm")
@@ -34,7 +35,8 @@ class ReuploadingPQC(tf.keras.layers.Layer):
         connectivity: longest distance of the CNOTs on the ring of qubits, 1 … Q − 1.
         num_measured: Q_m, how many qubits are measured, from qubit 0 on.
         executor: "compiled" for the compiled engine, "tfq" for `tfq.layers.ControlledPQC` with adjoint gradients,
-            "tensorflow" for plain TensorFlow operations. Weights and outputs are the same.
+            "tensorflow" for plain TensorFlow operations. Weights and outputs are the same. "ionq" sends the circuits to `service`
+            and waits for what it measures: for predictions alone.
         entangling: False leaves the CNOTs out (ablation).
         shared: False gives every block PQC 1 angles of its own (ablation).
         shots: a finite number of measurements, None for exact values.
@@ -45,6 +47,9 @@ class ReuploadingPQC(tf.keras.layers.Layer):
             "parameter-shift", and draws without a seed.
         seed: of shots and trajectories. fixed: True for the same draws at every step.
         initializer: of the weights in radians; by default uniform in ±π.
+        service: for the executor "ionq", a `tfq_llm.ionq.executor.MachineExecutor`. It is no part of the layer's configuration,
+            for it holds a connection and a consent to spend: what is saved or cloned has the executor "compiled", with the same
+            weights, and sends nothing.
 
     Input shape: [batch, Q] angles in radians. Output shape: [batch, Q_m], values in [−1, 1]. A row that is not finite gives NaN
     for that row (`SamplingEngine` and `CompiledEngine`, called with arrays, name the row instead). The layer's one weight
@@ -57,7 +62,8 @@ class ReuploadingPQC(tf.keras.layers.Layer):
 
     Raises:
         InputError: an argument is out of its range or does not go with the others, or the input does not have one angle per
-            qubit; or XLA is asked for (jit_compile=True), or a second derivative, with the compiled engine.
+            qubit; or XLA is asked for (jit_compile=True), or a second derivative, with the compiled engine; or training or a
+            gradient, with the executor "ionq", which `tfq_llm.ionq.finetune` is for.
         EngineMismatchError: the compiled engine and TensorFlow Quantum disagree.
 
     Source: arXiv 2504.08732, figures 1–3.
@@ -82,6 +88,7 @@ class ReuploadingPQC(tf.keras.layers.Layer):
         seed: int = 0,
         fixed: bool = False,
         initializer: Any = None,
+        service: CircuitService | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(autocast=False, **kwargs)
@@ -92,7 +99,8 @@ class ReuploadingPQC(tf.keras.layers.Layer):
         self.final_layers = whole_number("final_layers", final_layers, 1)
         self.connectivity = whole_number("connectivity", connectivity, 1)
         self.num_measured = whole_number("num_measured", num_measured, 1)
-        self.executor = one_of("executor", executor, EXECUTORS)
+        self.executor = one_of("executor", executor, (*EXECUTORS, MACHINE))
+        self._service = _checked_service(self.executor, service)
         self.entangling, self.shared = flag("entangling", entangling), flag("shared", shared)
         self.initializer = tf.keras.initializers.get(initializer or tf.keras.initializers.RandomUniform(-math.pi, math.pi))
         self._ansatz = reuploading_circuit(
@@ -132,7 +140,10 @@ class ReuploadingPQC(tf.keras.layers.Layer):
         self.angles = self.add_weight("angles", shape, initializer=self.initializer, experimental_autocast=False)
         super().build(input_shape)
 
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        if training and self.executor == MACHINE:
+            # Before anything is sent: the gradient, which there is none of, is asked for only afterwards.
+            raise InputError(NO_GRADIENT)
         values = self._execute(tf.cast(inputs, self._precision), self.angles)
         return tf.cast(values, self.compute_dtype)
 
@@ -146,9 +157,11 @@ class ReuploadingPQC(tf.keras.layers.Layer):
             `values` and `standard_errors`, [batch, Q_m]. With the same angles the values are those of a call.
 
         Raises:
-            InputError: the layer is exact; or its executor is "tfq", which has no standard errors; or the angles are not finite
-                numbers of that shape.
+            InputError: the layer is exact; or its executor is "tfq" or "ionq", which give no standard errors; or the angles are
+                not finite numbers of that shape.
         """
+        if self.executor == MACHINE:
+            raise InputError("the service gives values without standard errors: from S shots they are sqrt((1 - value²) / S).")
         if self.executor == "tfq":
             raise InputError("TensorFlow Quantum gives no standard errors: use executor='compiled'.")
         if not isinstance(self._execute, SampledExecutor):
@@ -160,7 +173,7 @@ class ReuploadingPQC(tf.keras.layers.Layer):
         return self._execute.engine.estimate(rows, self.angles.numpy())
 
     def _make_executor(self, name: str, sampling: Sampling | None) -> Any:
-        return make_executor(name, *self._case, self._ansatz.qubits, sampling, self._precision)
+        return make_executor(name, *self._case, self._ansatz.qubits, sampling, self._precision, self._service)
 
     def compute_output_shape(self, input_shape: tf.TensorShape) -> tf.TensorShape:
         return tf.TensorShape([input_shape[0], self.num_measured])
@@ -173,9 +186,21 @@ class ReuploadingPQC(tf.keras.layers.Layer):
             "final_layers": self.final_layers,
             "connectivity": self.connectivity,
             "num_measured": self.num_measured,
-            "executor": self.executor,
+            "executor": "compiled" if self.executor == MACHINE else self.executor,
             "entangling": self.entangling,
             "shared": self.shared,
             **self.sampling.get_config(),
             "initializer": tf.keras.initializers.serialize(self.initializer),
         }
+
+
+def _checked_service(executor: str, service: CircuitService | None) -> CircuitService | None:
+    if executor != MACHINE and service is not None:
+        raise InputError(f"a service is for the executor '{MACHINE}', and this layer's is '{executor}': give one or the other.")
+    if executor == MACHINE and not isinstance(service, CircuitService):
+        given = "none was given" if service is None else f"{type(service).__name__} was given"
+        raise InputError(
+            f"the executor '{MACHINE}' needs a service that is allowed to spend, and {given}: "
+            f"service=tfq_llm.ionq.executor.MachineExecutor(service, max_cost=USD)."
+        )
+    return service

@@ -10,7 +10,7 @@ import cirq
 import sympy
 
 from tfq_llm.errors import InputError
-from tfq_llm.execution import Sampling
+from tfq_llm.execution import MACHINE, CircuitService, Sampling
 from tfq_llm.simulation.pauli import Observable, pauli_strings
 
 
@@ -23,19 +23,27 @@ def make_executor(
     qubits: Sequence[cirq.Qid],
     sampling: Sampling | None = None,
     dtype: str = "float32",
+    service: CircuitService | None = None,
 ) -> Any:
     """An executor, called as executor(data, weights), for the whole register `qubits`, most significant first.
 
     Args:
-        name: one of `EXECUTORS`.
+        name: one of `EXECUTORS`, or `MACHINE`.
         sampling: None for exact values.
         dtype: "float32" or "float64", of amplitudes and results. TensorFlow Quantum knows only float32.
+        service: for `MACHINE`, what runs the circuits; they must read Z of the first qubits.
 
     Raises:
         InputError: the executor cannot sample as asked.
     """
     # Imported when chosen: a model that runs on plain TensorFlow must load where TensorFlow Quantum is not installed.
     case = (circuit, observables, data_symbols, weight_symbols)
+    if name == MACHINE:
+        from tfq_llm.simulation.service_tensorflow import ServiceExecutor
+
+        assert service is not None
+        (sampling or Sampling()).check_executor(name)
+        return ServiceExecutor(service, circuit, qubits[: len(observables)], data_symbols, weight_symbols, dtype)
     if sampling is None or sampling.is_exact:
         return _exact(name, case, qubits, dtype)
     sampling.check_executor(name)

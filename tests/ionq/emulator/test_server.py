@@ -175,7 +175,18 @@ def test_serve_stops_by_its_event(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_command(tmp_path: Path, number: int) -> None:
     trace = tmp_path / "trace.jsonl"
-    command = [sys.executable, "-m", "tfq_llm.ionq.emulator", "--port", "0", "--noise", "forte-1", "--readout", "0.01", "0.02"]
+    command = [
+        sys.executable,
+        "-m",
+        "tfq_llm.ionq.emulator",
+        "--port",
+        "0",
+        "--noise",
+        "forte-1",
+        "--readout-error",
+        "0.01",
+        "0.02",
+    ]
     command += ["--fault", "status on=list status=503", "--trace", str(trace)]
     environment = os.environ | {"IONQ_EMULATOR_KEY": SECRET}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as process:
