@@ -162,6 +162,16 @@ def test_too_fast_is_waited_out(emulator, tmp_path):
         assert len(made(emulator, jobs)) == 1
 
 
+def test_an_hour_is_not_waited_out(emulator, tmp_path):
+    emulator.faults.add("rate-limited on=submit retry_after=3600 times=1")
+    with opened(emulator, tmp_path) as jobs:
+        forte = service(jobs, FORTE)
+        with pytest.raises(ServiceError, match="takes no job for the next 3,600 s: give the same command then"):
+            forte.run(asymmetric(3, seed=82), yes)
+        assert np.isfinite(forte.run(asymmetric(3, seed=82), yes)).all()
+        assert len(made(emulator, jobs)) == 1
+
+
 def test_a_refusal_is_told_and_what_follows_is_not_sent(emulator, tmp_path):
     emulator.faults.add("status on=submit status=400 times=1")
     with opened(emulator, tmp_path) as jobs:

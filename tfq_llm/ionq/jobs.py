@@ -29,6 +29,7 @@ MAX_BYTES = 9_900_000
 """Of one job's circuits; the service takes 10 MB with everything around them."""
 
 _TRIES = 3
+_LONGEST_PAUSE = 120.0
 _LABEL = 24
 
 
@@ -191,7 +192,14 @@ class Jobs:
                     self.ledger.update(job, state=states.REFUSED, message=str(refusal), answered_at=time.time())
                     raise ServiceError(f"IonQ refused {job.name}, nothing was charged for it: {refusal}") from None
                 job = self.ledger.update(job, state=states.INTENDED, message=str(refusal))
-                self._sleep(refusal.retry_after or 1.0)
+                pause = refusal.retry_after or 1.0
+                if pause > _LONGEST_PAUSE:
+                    self.ledger.update(job, state=states.REFUSED, answered_at=time.time())
+                    raise ServiceError(
+                        f"IonQ takes no job for the next {pause:,.0f} s: give the same command then. {job.name} was not sent."
+                    ) from None
+                logger.info("IonQ asks to wait %.0f s before %s is sent.", pause, job.name)
+                self._sleep(pause)
             except OutcomeUnknown as error:
                 job = self.ledger.update(job, message=str(error))
                 job = self._settled(job)
