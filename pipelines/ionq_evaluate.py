@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,8 @@ from tfq_llm.ionq.circuits import BoundCircuits
 from tfq_llm.ionq.forecast import exact_values
 from tfq_llm.ionq.head import MachineHead, angles_of, machine_head
 from tfq_llm.ionq.jobs import Plan
-from tfq_llm.ionq.mitigation.comparison import METHODS, Method, dollars, estimate
-from tfq_llm.ionq.service import CostLimit, Service
+from tfq_llm.ionq.mitigation.comparison import METHODS, Method, estimate, parts
+from tfq_llm.ionq.service import Service
 from tfq_llm.ionq.sources import source
 from tfq_llm.metrics import markdown_table, score
 from tfq_llm.pipelines.evaluate import embeddings_of, labelled_rows
@@ -73,6 +73,10 @@ def describe(plan: Plan) -> str:
     ]
     if known:
         lines.append(f"Of these, {' and '.join(known)}: they are not sent again.")
+    if plan.lost:
+        lines.append(
+            f"{plan.lost:,} were sent before, and the service does not have them any more: to send them anew may cost twice."
+        )
     if plan.new:
         jobs = len(plan.batches)
         lines.append(f"To send: {plan.new:,} circuits in {jobs:,} job{'s' * (jobs > 1)}, for ${plan.cost:,.2f}.")
@@ -112,10 +116,12 @@ def evaluate(service: Service, given: Sentences, ask: Ask, mitigation: str | Non
     exact = exact_values(given.circuits)[known]
     labels, found = given.labels[known], values[known]
     order = service.order
+    exactly = order.target == "simulator" and order.noise in (None, "ideal")
     machine = score("", order.target, labels, given.head.classes(found))
     simulated = score("", "exact simulation", labels, given.head.classes(exact))
-    sent = [job for job in ledger.jobs() if job.number not in before]
-    done = ledger.jobs(states.DONE)
+    ours = [job for job in ledger.jobs() if job.host == service.jobs.host]
+    sent = [job for job in ours if job.number not in before]
+    done = [job for job in ours if job.state == states.DONE]
     facts: dict[str, Any] = {
         "target": order.target,
         "shots": order.shots,
@@ -131,9 +137,10 @@ def evaluate(service: Service, given: Sentences, ask: Ask, mitigation: str | Non
         "exact_high": simulated.high,
         "decided_otherwise": float(np.mean(given.head.classes(found) != given.head.classes(exact))),
         "mean_difference": float(np.mean(np.abs(found - exact))),
-        "shot_error": float(np.mean(np.sqrt((1 - exact**2) / order.shots))),
+        # The simulator without noise answers by probabilities, not by shots.
+        "shot_error": 0.0 if exactly else float(np.mean(np.sqrt((1 - exact**2) / order.shots))),
         "dollars_now": sum(job.dollars for job in sent),
-        "dollars_in_all": sum(job.dollars for job in ledger.jobs(states.DONE, states.SUBMITTED)),
+        "dollars_in_all": sum(job.dollars for job in ours if job.state in (states.DONE, states.SUBMITTED)),
         "dollars_reported": sum(job.reported_dollars or 0.0 for job in done),
         "jobs_with_reported_cost": sum(job.reported_dollars is not None for job in done),
         "jobs": len(done),
@@ -159,19 +166,28 @@ def _plain(service: Service, given: Sentences, ask: Ask) -> np.ndarray:
 
 
 def _mitigated(service: Service, circuits: BoundCircuits, method: Method, ask: Ask) -> np.ndarray:
-    """⟨Z⟩ by a method, paid for as a whole before its parts are sent."""
-    template, rows, shots = circuits.template, len(circuits), service.order.shots
-    cost = dollars(template, circuits.measured, rows, shots, method, service.price)
+    """⟨Z⟩ by a method; all its parts are sent before any is waited for."""
+    order = service.order
+    if order.debias:
+        raise InputError("IonQ's debiasing and mitigation on this side are for the same errors: ask for one of them.")
+    case = (circuits.template, circuits.symbols, circuits.values, circuits.measured, order.shots, method)
     scales = ", ".join(f"{scale:g}" for scale in method.scales)
     calibration = ", and two circuits that measure its readout errors" if method.readout else ""
-    ask(
-        f"{rows:,} sentences with {shots:,} shots each on {service.order.target}, divided among noise scales {scales}"
-        f"{calibration}: ${cost:,.2f} at most; what has results here is not sent again.",
-        cost,
-    )
-    run = source(service, CostLimit(cost))
-    values, _ = estimate(run, template, circuits.symbols, circuits.values, circuits.measured, shots, method)
+    what = f"{len(circuits):,} sentences with {order.shots:,} shots each on {order.target}, at noise scales {scales}{calibration}"
+    values, _ = estimate(source(service, parts(*case), circuits.measured, asking(ask, what)), *case)
     return values
+
+
+def asking(ask: Ask, what: str) -> Callable[[Sequence[Plan]], object]:
+    """Asks about several plans as a whole."""
+
+    def agree(plans: Sequence[Plan]) -> object:
+        new, cost = sum(plan.new for plan in plans), sum(plan.cost for plan in plans)
+        known = sum(plan.cached + plan.pending for plan in plans)
+        here = f" {known:,} have results here, or are at the service: they are not sent again." if known else ""
+        return ask(f"{what}.{here} To send: {new:,} circuits, for ${cost:,.2f}.", cost)
+
+    return agree
 
 
 def _report(facts: dict[str, Any]) -> str:
@@ -179,23 +195,23 @@ def _report(facts: dict[str, Any]) -> str:
         low, high = (facts[key.replace("accuracy", end)] for end in ("low", "high"))
         return name, f"{100 * facts[key]:.1f} %", f"{100 * low:.1f} – {100 * high:.1f}"
 
+    # The mean of the absolute value of a normal deviate is 0.798 of its standard deviation.
+    shots = f"; as many shots without any noise make {0.798 * facts['shot_error']:.3f}" if facts["shot_error"] else ""
     how = f", {facts['mitigation']}" if facts["mitigation"] else ""
     rows = [row(f"{facts['target']}, {facts['shots']:,} shots{how}", "accuracy"), row("exact simulation", "exact_accuracy")]
-    parts = [
+    texts = [
         markdown_table((f"{facts['sentences']:,} sentences", "accuracy", "95 % interval"), rows),
         f"{100 * facts['decided_otherwise']:.1f} % of the sentences are decided otherwise than by the exact circuit; ⟨Z⟩ is "
-        f"{facts['mean_difference']:.3f} from it in the mean, of which shots alone make {0.798 * facts['shot_error']:.3f}.",
+        f"{facts['mean_difference']:.3f} from it in the mean{shots}.",
     ]
-    if facts["mitigation"]:
-        parts[-1] = parts[-1].replace("of which shots alone make", "where as many shots without mitigation or noise make")
     if facts["without_result"]:
-        parts.append(f"{facts['without_result']:,} sentences have no result that counts and are left out.")
+        texts.append(f"{facts['without_result']:,} sentences have no result that counts and are left out.")
     if facts["ran_elsewhere"]:
-        parts.append(f"{facts['ran_elsewhere']:,} circuits ran elsewhere than asked: kept in the ledger, not counted.")
-    parts.append(f"Sent now for ${facts['dollars_now']:,.2f}; this run directory in all ${facts['dollars_in_all']:,.2f}.")
+        texts.append(f"{facts['ran_elsewhere']:,} circuits ran elsewhere than asked: kept in the ledger, not counted.")
+    texts.append(f"Sent now for ${facts['dollars_now']:,.2f}; by this run directory in all ${facts['dollars_in_all']:,.2f}.")
     if facts["dollars_reported"]:
-        parts[-1] += (
+        texts[-1] += (
             f" The service itself says ${facts['dollars_reported']:,.2f}, for {facts['jobs_with_reported_cost']:,} of "
             f"{facts['jobs']:,} finished jobs."
         )
-    return "\n\n".join(parts)
+    return "\n\n".join(texts)

@@ -21,7 +21,7 @@ def status(jobs: Jobs, *, as_json: bool = False) -> str:
         ServiceError: the service cannot be asked.
     """
     _look(jobs)
-    found = jobs.ledger.jobs()
+    found = [job for job in jobs.ledger.jobs() if job.host == jobs.host]
     if as_json:
         return json.dumps([_facts(job) for job in found], indent=2)
     if not found:
@@ -30,7 +30,9 @@ def status(jobs: Jobs, *, as_json: bool = False) -> str:
     table = markdown_table(header, [_row(job) for job in found])
     done = sum(job.circuits for job in found if job.state == states.DONE)
     dollars = sum(job.dollars for job in found if job.state in (states.DONE, states.SUBMITTED))
-    return f"{table}\n\n{done:,} results are here; ${dollars:,.2f} by the table of prices."
+    others = len(jobs.ledger.jobs()) - len(found)
+    elsewhere = f" Not shown: {others:,} jobs sent to other hosts." if others else ""
+    return f"{table}\n\n{done:,} results are here; ${dollars:,.2f} by the table of prices.{elsewhere}"
 
 
 def fetch(jobs: Jobs) -> str:
@@ -38,7 +40,7 @@ def fetch(jobs: Jobs) -> str:
     before = {job.number for job in jobs.ledger.jobs(states.DONE)}
     _look(jobs)
     new = [job for job in jobs.ledger.jobs(states.DONE) if job.number not in before]
-    waiting = jobs.ledger.jobs(states.SUBMITTED)
+    waiting = jobs.at_service()
     lines = [f"{job.name}: {job.circuits:,} results from {job.reported_target}" + _not_counted(job) for job in new]
     lines.append(f"{sum(job.circuits for job in new):,} new results; jobs not finished: {len(waiting):,}.")
     if new:
@@ -53,16 +55,16 @@ def cancel(jobs: Jobs, names: Sequence[str], *, everything: bool) -> str:
         InputError: a name is unknown, or none is given.
     """
     _look(jobs)
-    waiting = {job.name: job for job in jobs.ledger.jobs(states.SUBMITTED)}
+    waiting = {job.name: job for job in jobs.at_service()}
     if not names and not everything:
         raise InputError("give the names of the jobs to cancel ('tfq-llm ionq status' lists them), or --all.")
-    known = [job.name for job in jobs.ledger.jobs()]
+    known = {job.name: job for job in jobs.ledger.jobs() if job.host == jobs.host}
     for name in names:
         if name not in known:
             raise InputError(f"this run has no job '{name}'.{did_you_mean(name, known)}")
     chosen = [waiting[name] for name in (waiting if everything else names) if name in waiting]
     ended = jobs.cancel(chosen)
-    finished = [f"{name}: is not at the service any more" for name in names if name not in waiting]
+    finished = [f"{name}: is {known[name].state}" for name in names if name not in waiting]
     return "\n".join([f"{job.name}: {job.status}" for job in ended] + finished) or "No job is waiting or running."
 
 

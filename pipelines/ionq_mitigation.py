@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 from tfq_llm.ionq.forecast import exact_values
-from tfq_llm.ionq.mitigation.comparison import METHODS, Comparison, compare, dollars
-from tfq_llm.ionq.service import CostLimit, Service
+from tfq_llm.ionq.mitigation.comparison import METHODS, Comparison, compare, parts
+from tfq_llm.ionq.service import Service
 from tfq_llm.ionq.sources import source
 from tfq_llm.metrics import markdown_table
-from tfq_llm.pipelines.ionq_evaluate import Ask, Sentences
+from tfq_llm.pipelines.ionq_evaluate import Ask, Sentences, asking
 
 
 def mitigation(service: Service, given: Sentences, ask: Ask, *, as_json: bool = False) -> str:
@@ -21,19 +21,15 @@ def mitigation(service: Service, given: Sentences, ask: Ask, *, as_json: bool = 
         ServiceError: a circuit has no result.
     """
     circuits, shots = given.circuits, service.order.shots
-    rows, template = len(circuits), circuits.template
-    costs = [dollars(template, circuits.measured, rows, shots, method, service.price) for method in METHODS]
-    ask(
-        f"{rows:,} sentences by {len(METHODS)} methods, each with {shots:,} shots a sentence, on {service.order.target}: "
-        f"${sum(costs):,.2f} at most; what has results here is not sent again.",
-        sum(costs),
-    )
+    rows, template, measured = len(circuits), circuits.template, circuits.measured
+    wanted = [part for method in METHODS for part in parts(template, circuits.symbols, circuits.values, measured, shots, method)]
+    what = f"{rows:,} sentences by {len(METHODS)} methods, each with {shots:,} shots a sentence, on {service.order.target}"
     found = compare(
-        source(service, CostLimit(sum(costs))),
+        source(service, wanted, measured, asking(ask, what)),
         template,
         circuits.symbols,
         circuits.values,
-        circuits.measured,
+        measured,
         exact_values(circuits),
         given.head.classes,
         shots=shots,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
+import math
 import os
 import shlex
 import sys
@@ -62,7 +63,7 @@ NumSentences = Annotated[int, typer.Option("--sentences", help="How many; classe
 Noise = Annotated[str | None, typer.Option(help="For the target simulator: the machine whose noise it has, such as forte-1.")]
 NoiseSeed = Annotated[int | None, typer.Option(help="Of that noise.")]
 Debias = Annotated[bool, typer.Option(help="IonQ's debiasing. It has a higher least price.")]
-Sharpen = Annotated[bool | None, typer.Option(help="Debiased results by majority or by mean. Default: as the service has it.")]
+Sharpen = Annotated[bool, typer.Option(help="Debiased results by majority, and not by mean. Both come with the same job.")]
 Repetition = Annotated[int, typer.Option(min=0, help="Another number runs the same circuits again, and is paid for again.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before spending.")]
 MaxCost = Annotated[float | None, typer.Option(metavar="USD", help="Refuse to send for more.")]
@@ -276,6 +277,9 @@ def _connection(
     """A `tfq_llm.ionq.service.Connection`."""
     from tfq_llm.ionq.service import Connection
 
+    if not 2 * deadline <= settle < math.inf:
+        least = f"twice --deadline, {2 * deadline:g} s"
+        raise InputError(f"--settle must be at least {least}, not {settle:g}: a request may be on its way still.")
     return Connection(host, key_file, api_version, deadline, settle_seconds=settle)
 
 
@@ -285,7 +289,7 @@ def _order(
     noise: Noise = None,
     noise_seed: NoiseSeed = None,
     debias: Debias = False,
-    sharpen: Sharpen = None,
+    sharpen: Sharpen = False,
     repetition: Repetition = 0,
 ) -> Any:
     """A `tfq_llm.ionq.ledger.Order`."""
@@ -411,7 +415,7 @@ def ionq_mitigation(
     as_json: AsJson = False,
 ) -> None:
     """Compare ways to mitigate errors on a target: how near each comes to the exact values, and what it costs."""
-    order = _order(target, shots, None, None, False, None, repetition)
+    order = _order(target, shots, repetition=repetition)
     with _tensorflow():
         from tfq_llm.ionq.prices import price_of
         from tfq_llm.ionq.service import Service, connected

@@ -100,7 +100,7 @@ def test_from_a_trained_run_to_a_result(ionq, emulator, mine, new):
     assert (facts["sentences"], facts["dollars_now"], facts["dollars_in_all"]) == (12, 0.0, pytest.approx(309.48))
     assert len(emulator.jobs()) == before + 1
     text, _ = ionq("evaluate", mine, "--data", new, "--sentences", 12, "--shots", 200)
-    assert "Sent now for $0.00; this run directory in all $309.48." in text
+    assert "Sent now for $0.00; by this run directory in all $309.48." in text
 
 
 def test_without_noise_200_sentences_are_measured_as_exact_simulation_has_them(ionq, mine, many):
@@ -183,6 +183,7 @@ def test_errors_are_mitigated_and_compared(ionq, mine, new):
     with Emulator(noise="aria-1", readout=(0.02, 0.04), key=KEY) as noisy:
         table, said = ionq("mitigation", mine, "--data", new, "--sentences", 6, "--shots", 400, "--yes", host=noisy.url)
         assert "6 sentences by 6 methods, each with 400 shots a sentence" in said
+        assert "To send: " in said
         for line in ("| raw ", "| readout ", "| linear ", "| exponential ", "| readout, linear ", "| exact "):
             assert line in table
         jobs = len(noisy.jobs())
@@ -217,6 +218,9 @@ def test_the_last_parameters_are_trained_on_a_machine(ionq, mine, new):
         (["--max-cost", 50, "--yes"], r"this costs \$77.37 and at most \$50.00 may be spent"),
         ([], "nobody is there to be asked before spending: give --yes"),
         (["--key-file", "nothing.txt"], "cannot read the API key from 'nothing.txt'"),
+        (["--max-cost", "nan", "--yes"], "a limit must be a number of dollars"),
+        (["--settle", 1], "--settle must be at least twice --deadline, 60 s, not 1"),
+        (["--debias", "--mitigation", "linear", "--yes"], "debiasing and mitigation on this side are for the same errors"),
         (["--noise", "aria-1"], "a noise model is for the target 'simulator'"),
     ],
 )
@@ -260,8 +264,27 @@ def test_the_key_is_written_nowhere(ionq, emulator, trace, mine, new, caplog):
     caplog.set_level(0)
     for fault in ("status on=submit status=400", "cut on=results", "malformed on=job", "lost on=submit"):
         emulator.faults.add(fault)
-    said = ["".join(ionq("evaluate", mine, "--data", new, "--sentences", 3, "--shots", 77, "--yes", "--settle", 0.5, expect=1))]
-    said += ionq("evaluate", mine, "--data", new, "--sentences", 3, "--shots", 77, "--yes", "--settle", 0.5)
+    said = [
+        "".join(
+            ionq(
+                "evaluate",
+                mine,
+                "--data",
+                new,
+                "--sentences",
+                3,
+                "--shots",
+                77,
+                "--yes",
+                "--deadline",
+                0.5,
+                "--settle",
+                1,
+                expect=1,
+            )
+        )
+    ]
+    said += ionq("evaluate", mine, "--data", new, "--sentences", 3, "--shots", 77, "--yes", "--deadline", 0.5, "--settle", 1)
     said += ionq("status", mine, "--json")
     written = b"".join(path.read_bytes() for path in mine.rglob("*") if path.is_file())
     assert b"tfq-llm-" in written, "the ledger is among what was searched"

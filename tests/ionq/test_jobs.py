@@ -86,7 +86,7 @@ def test_shots_of_a_machine_scatter_as_shots_do(emulator, tmp_path):
     with opened(emulator, tmp_path) as jobs:
         values = service(jobs, Order("qpu.forte-1", shots)).run(circuits, yes)
         (job,) = jobs.ledger.jobs()
-        assert job.is_hardware
+        assert job.matches
         for _, distribution in jobs.ledger.distributions(job):
             whole = counts(distribution, shots)
             assert sum(whole.values()) == shots
@@ -148,11 +148,29 @@ def test_a_lost_reply_makes_no_second_job(emulator, tmp_path, fault, seed):
     assert np.isfinite(values).all()
 
 
-def test_a_request_that_never_arrived_is_sent_again(emulator, tmp_path):
+def test_a_request_that_never_arrived_is_sent_again_when_asked_for_again(emulator, tmp_path):
     emulator.faults.add("stalled on=submit when=before times=1")
+    plans: list[Plan] = []
     with opened(emulator, tmp_path, deadline=0.5, settle_seconds=0.5) as jobs:
-        service(jobs, FORTE).run(asymmetric(3, seed=60), yes)
+        forte = service(jobs, FORTE)
+        with pytest.raises(ServiceError, match=r"no reply came to tfq-llm-\w+-0 .* asks whether to send it anew"):
+            forte.run(asymmetric(3, seed=60), plans.append)
+        assert [job.state for job in jobs.ledger.jobs()] == [states.ABSENT]
+        assert np.isfinite(forte.run(asymmetric(3, seed=60), plans.append)).all()
+        assert [plan.lost for plan in plans] == [0, 3]
         assert len(made(emulator, jobs)) == 1
+
+
+def test_a_request_that_arrives_late_is_found(emulator, tmp_path):
+    """The service takes it up only after everybody stopped looking for it."""
+    emulator.faults.add("slow on=submit when=before seconds=1.2 times=1")
+    with opened(emulator, tmp_path, deadline=0.3, settle_seconds=0.3) as jobs:
+        forte = service(jobs, FORTE)
+        with pytest.raises(ServiceError, match="no reply came"):
+            forte.run(asymmetric(3, seed=83), yes)
+        time.sleep(1.2)
+        assert np.isfinite(forte.run(asymmetric(3, seed=83), yes)).all()
+        assert len(made(emulator, jobs)) <= 1
 
 
 def test_too_fast_is_waited_out(emulator, tmp_path):
@@ -188,7 +206,7 @@ def test_results_from_elsewhere_are_kept_marked_and_not_counted(emulator, tmp_pa
     with opened(emulator, tmp_path) as jobs:
         assert np.isnan(service(jobs, FORTE).run(circuits, yes)).all()
         (job,) = jobs.ledger.jobs()
-        assert (job.matches, job.reported_target, job.is_hardware) == (False, "simulator", False)
+        assert (job.matches, job.reported_target) == (False, "simulator")
         assert len(list(jobs.ledger.distributions(job))) == 3
         assert "was asked of qpu.forte-1 and ran on simulator" in caplog.text
         assert np.isfinite(service(jobs, FORTE).run(circuits, yes)).all()
@@ -212,11 +230,65 @@ def test_results_that_cannot_be_right_are_kept_and_not_used(emulator, tmp_path, 
         with pytest.raises(ServiceError, match=r"cannot be used.* kept in the ledger as they came"):
             service(jobs, FORTE).run(circuits, yes)
         (job,) = jobs.ledger.jobs()
-        assert job.state == states.SUBMITTED
+        assert (job.state, job.status) == (states.SUBMITTED, "unusable")
         assert {kind for kind, _ in jobs.ledger.answers(job)} == {"results that cannot be used"}
         emulator.faults.clear()
         assert np.isfinite(service(jobs, FORTE).run(circuits, yes)).all()
         assert len(made(emulator, jobs)) == 1
+
+
+def test_a_job_that_cannot_be_used_does_not_stand_in_the_way_of_others(emulator, tmp_path):
+    emulator.faults.add("unnormalised scale=0.8 on=results times=1")
+    with opened(emulator, tmp_path) as jobs:
+        forte = service(jobs, FORTE)
+        forte.submit(asymmetric(2, seed=84), yes)
+        time.sleep(0.3)
+        assert [job.status for job in jobs.refresh()] == ["unusable"]
+        assert np.isfinite(forte.run(asymmetric(2, seed=85), yes)).all()
+
+
+def test_debiased_results_come_both_ways_for_one_price(emulator, tmp_path):
+    debiased, sharpened = Order("qpu.forte-1", 500, debias=True), Order("qpu.forte-1", 500, debias=True, sharpen=True)
+    plans: list[Plan] = []
+    with opened(emulator, tmp_path) as jobs:
+        for order in (debiased, sharpened):
+            assert np.isfinite(service(jobs, order).run(asymmetric(2, seed=86), plans.append)).all()
+        assert [plan.new for plan in plans] == [2, 0]
+        (job,) = jobs.ledger.jobs()
+        assert job.dollars == pytest.approx(2 * 168.20)
+
+
+def test_jobs_of_another_host_are_left_alone(emulator, tmp_path):
+    with Emulator(queue_seconds=60) as slow, opened(slow, tmp_path) as there, opened(emulator, tmp_path) as here:
+        service(there, FORTE).submit(asymmetric(2, seed=87), yes)
+        assert here.at_service() == here.refresh() == []
+        assert len(there.at_service()) == 1
+
+
+def test_a_job_of_another_name_is_not_taken_for_ours(emulator, tmp_path):
+    with opened(emulator, tmp_path) as jobs:
+        forte = service(jobs, FORTE)
+        forte.submit(asymmetric(2, seed=88), yes)
+        forte.submit(asymmetric(2, seed=89), yes)
+        one, other = jobs.ledger.jobs()
+        jobs.ledger.update(one, job_id=other.job_id)
+        with pytest.raises(ServiceError, match="is this the right host and key"):
+            jobs.refresh()
+
+
+def test_a_job_that_was_completed_before_it_was_canceled_keeps_its_results(emulator, tmp_path):
+    with opened(emulator, tmp_path) as jobs:
+        forte = service(jobs, FORTE)
+        forte.submit(asymmetric(2, seed=90), yes)
+        time.sleep(0.3)
+        assert [job.state for job in jobs.cancel(jobs.at_service())] == [states.DONE]
+
+
+def test_many_circuits_in_another_order_are_put_right(emulator, tmp_path):
+    emulator.faults.add("shuffled on=results")
+    circuits = asymmetric(60, seed=91)
+    with opened(emulator, tmp_path) as jobs:
+        np.testing.assert_allclose(service(jobs).run(circuits, yes), exact_values(circuits), atol=1e-6)
 
 
 def test_an_order_mixed_up_by_the_service_is_put_right(emulator, tmp_path):
@@ -242,6 +314,12 @@ def test_one_process_at_a_time_sends(emulator, tmp_path):
             second.run(asymmetric(1), yes)
 
 
+@pytest.mark.parametrize("limit", [float("nan"), float("inf"), -1.0])
+def test_a_limit_is_a_sum(limit):
+    with pytest.raises(InputError, match="a limit must be a number of dollars"):
+        CostLimit(limit)
+
+
 def test_nothing_is_spent_beyond_the_limit(emulator, tmp_path):
     with opened(emulator, tmp_path) as jobs:
         with pytest.raises(InputError, match=r"this costs \$77.37 and at most \$50.00 may be spent .* nothing was sent"):
@@ -261,6 +339,7 @@ def test_nothing_is_spent_beyond_the_limit(emulator, tmp_path):
         (Order("qpu.forte-1", 10, noise="aria-1"), "a noise model is for the target 'simulator'"),
         (Order("simulator", 10, debias=True), "debiasing is for machines"),
         (Order("qpu.forte-1", 10, sharpen=True), "ask for debiasing too"),
+        (Order("qpu.forte-1", 499, debias=True), "debiasing takes at least 500 shots"),
     ],
 )
 def test_orders_that_no_target_could_take_are_refused(emulator, tmp_path, order, message):
@@ -324,5 +403,5 @@ def test_a_job_that_was_deleted_is_gone(emulator, tmp_path, caplog):
         (job,) = jobs.ledger.jobs()
         jobs.transport.delete(job.job_id)
         time.sleep(0.3)
-        assert [each.state for each in jobs.refresh()] == [states.FAILED]
+        assert [each.state for each in jobs.refresh()] == [states.GONE]
         assert "the service does not know it any more" in caplog.text

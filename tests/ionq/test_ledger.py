@@ -12,6 +12,7 @@ import pytest
 import sympy
 
 from tfq_llm import InputError
+from tfq_llm.errors import ServiceError
 from tfq_llm.ionq import ledger as states
 from tfq_llm.ionq.circuits import BoundCircuits, Size
 from tfq_llm.ionq.ledger import SAME_ANGLE, Ledger, Order
@@ -61,10 +62,11 @@ def test_results_are_found_by_circuit_order_and_host(ledger):
     given = circuits([[0.1, 0.2], [0.3, 0.4]])
     job = ledger.update(intend(ledger, given), state=states.SUBMITTED, job_id="x")
     assert set(ledger.places(given, ORDER, HOST)) == set(given.digests)
-    ledger.finish(job, [{"0": 1.0}, {"3": 0.5, "0": 0.5}], {"as": "it came"}, matches=True, reported_target="qpu.forte-1")
+    results = [{"0": 1.0}, {"3": 0.5, "0": 0.5}]
+    ledger.finish(job, {"plain": results}, {"as": "it came"}, matches=True, reported_target="qpu.forte-1")
     place, position = ledger.places(given.rows([1]), ORDER, HOST)[given.digests[1]]
     assert (place.state, position) == (states.DONE, 1)
-    assert place.is_hardware
+    assert place.matches
     assert list(ledger.distributions(place)) == [(0, {"0": 1.0}), (1, {"3": 0.5, "0": 0.5})]
     assert ledger.answers(place) == [("results", {"as": "it came"})]
     for other in (Order("qpu.forte-1", 101), Order("simulator", 100), Order("qpu.forte-1", 100, repetition=1)):
@@ -75,8 +77,8 @@ def test_results_are_found_by_circuit_order_and_host(ledger):
 def test_results_from_another_target_are_kept_and_not_used(ledger):
     given = circuits([[0.1, 0.2]])
     job = ledger.update(intend(ledger, given), state=states.SUBMITTED, job_id="x")
-    job = ledger.finish(job, [{"0": 1.0}], {}, matches=False, reported_target="simulator")
-    assert not job.is_hardware
+    job = ledger.finish(job, {"plain": [{"0": 1.0}]}, {}, matches=False, reported_target="simulator")
+    assert not job.matches
     assert not ledger.places(given, ORDER, HOST)
     assert list(ledger.distributions(job)) == [(0, {"0": 1.0})]
 
@@ -89,6 +91,32 @@ def test_rounding_of_angles_does_not_make_another_circuit(ledger):
     assert ledger.known(again).digests == given.digests
     apart = circuits(given.values + 3 * SAME_ANGLE)
     assert ledger.known(apart).digests == apart.digests
+
+
+def test_an_order_is_told_by_what_is_paid_for():
+    """The text is in ledgers: a change would have everything paid for again."""
+    assert Order("qpu.forte-1", 100).text == '{"shots": 100, "target": "qpu.forte-1"}'
+    given = Order("simulator", 5, noise="aria-1", seed=3, repetition=2)
+    assert given.text == '{"noise": "aria-1", "repetition": 2, "seed": 3, "shots": 5, "target": "simulator"}'
+    assert Order.parse(given.text) == given
+    assert Order("qpu.forte-1", 500, debias=True, sharpen=True).text == Order("qpu.forte-1", 500, debias=True).text
+
+
+def test_a_state_that_another_process_changed_is_not_overwritten(ledger):
+    job = ledger.update(intend(ledger, circuits([[0.1, 0.2]])), state=states.SUBMITTED, job_id="x")
+    ledger.finish(job, {"plain": [{"0": 1.0}]}, {}, matches=True)
+    assert ledger.update(job, state=states.FAILED).state == states.DONE
+
+
+def test_a_ledger_that_cannot_be_written_says_so(ledger):
+    ledger._database.execute("PRAGMA max_page_count = 1")
+    with pytest.raises(ServiceError, match=r"cannot be written .*full.* give the same command again"):
+        intend(ledger, circuits(np.random.default_rng(0).uniform(-3, 3, [5000, 2])))
+    assert not ledger.jobs()
+
+
+def test_only_its_owner_may_read_it(ledger):
+    assert ledger.path.stat().st_mode & 0o077 == 0
 
 
 def test_what_was_never_sent_can_be_forgotten(ledger):
@@ -137,7 +165,7 @@ def test_a_damaged_ledger_is_refused(tmp_path, damage):
         "holes": body[:5000] + bytes(9000) + body[14000:],
     }
     path.write_bytes(broken[damage])
-    with pytest.raises(InputError, match=r"cannot be read .* keep it.* \.recover .* are not sent again"):
+    with pytest.raises(InputError, match=r"cannot be read .* keep it.* \.recover .* not sent again"):
         Ledger(path)
     assert path.read_bytes() == broken[damage], "it is left as it was"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,8 +28,17 @@ logger = logging.getLogger(__name__)
 MAX_BYTES = 9_900_000
 """Of one job's circuits; the service takes 10 MB with everything around them."""
 
+UNUSABLE = "unusable"
+"""The status of a job whose results are there and cannot be right."""
+
 _TRIES = 3
 _LONGEST_PAUSE = 120.0
+_FORGOTTEN = 7 * 86_400.0
+# What is read of a job, by whether it is debiased: results by mean and by majority come with the same job.
+_VARIANTS: dict[bool, tuple[tuple[str, bool | None], ...]] = {
+    False: ((states.PLAIN, None),),
+    True: ((states.MEAN, False), (states.MAJORITY, True)),
+}
 _LABEL = 24
 
 
@@ -42,6 +51,7 @@ class Plan:
         order: how they are run.
         cached: how many have results.
         pending: how many are at the service.
+        lost: how many of those to be sent were sent before, in jobs that the service does not have.
         batches: the others, one job each, none twice.
         dollars: what the batches cost, one price each.
     """
@@ -50,6 +60,7 @@ class Plan:
     order: Order
     cached: int
     pending: int
+    lost: int
     batches: tuple[BoundCircuits, ...]
     dollars: tuple[float, ...]
 
@@ -144,8 +155,16 @@ class Jobs:
         have = [places[digest][0].state for digest in circuits.digests if digest in places]
         parts = batches(circuits.rows(new), self.transport.bytes_of(circuits.sent, circuits.symbols)) if new else []
         each = circuits.size.dollars(price, order.shots, mitigated=order.debias)
-        cached = have.count(states.DONE)
-        return Plan(circuits, order, cached, len(have) - cached, tuple(parts), tuple(each * len(part) for part in parts))
+        cached, dollars = have.count(states.DONE), tuple(each * len(part) for part in parts)
+        lost = self._lost(order) & {circuits.digests[row] for row in new}
+        return Plan(circuits, order, cached, len(have) - cached, len(lost), tuple(parts), dollars)
+
+    def _lost(self, order: Order) -> set[str]:
+        """Digests of circuits in jobs that were sent, and that the service says it does not have."""
+        jobs = [
+            job for job in self.ledger.jobs(states.ABSENT, states.GONE) if job.host == self.host and job.order.text == order.text
+        ]
+        return {digest for job in jobs for digest in self.ledger.circuits_of(job).digests}
 
     def send(self, plan: Plan) -> list[Job]:
         """Sends what a plan says, each job once. Hold `sending`.
@@ -168,51 +187,72 @@ class Jobs:
         return self.ledger.intend(circuits, order, self.host, self.transport.api_version, name, dollars)
 
     def _sent(self, job: Job, circuits: BoundCircuits) -> Job:
+        """Sends a job unless the service has it. Only a service that says it is busy is tried again."""
         for _ in range(_TRIES):
-            job = self._looked_up(job, otherwise=job.state)
+            job = self._looked_up(job)
             if job.state == states.SUBMITTED:
                 logger.info("%s was at the service already: it is not sent again.", job.name)
                 return job
             job = self.ledger.update(job, state=states.SENDING, sent_at=time.time())
             try:
-                job_id = self.transport.submit(
-                    circuits.sent,
-                    list(circuits.symbols),
-                    circuits.values.tolist(),
-                    [digest[:_LABEL] for digest in circuits.digests],
-                    shots=job.shots,
-                    target=job.target,
-                    name=job.name,
-                    noise=_noise(job.order),
-                    debias=job.order.debias if job.target.startswith("qpu") else None,
-                )
+                job_id = self._submit(job, circuits)
             except Refused as refusal:
-                # Nothing was made. Only being too fast is a reason to try again.
-                if refusal.status != 429:
-                    self.ledger.update(job, state=states.REFUSED, message=str(refusal), answered_at=time.time())
-                    raise ServiceError(f"IonQ refused {job.name}, nothing was charged for it: {refusal}") from None
-                job = self.ledger.update(job, state=states.INTENDED, message=str(refusal))
-                pause = refusal.retry_after or 1.0
-                if pause > _LONGEST_PAUSE:
-                    self.ledger.update(job, state=states.REFUSED, answered_at=time.time())
-                    raise ServiceError(
-                        f"IonQ takes no job for the next {pause:,.0f} s: give the same command then. {job.name} was not sent."
-                    ) from None
-                logger.info("IonQ asks to wait %.0f s before %s is sent.", pause, job.name)
-                self._sleep(pause)
+                job = self._refused(job, refusal)
             except OutcomeUnknown as error:
-                job = self.ledger.update(job, message=str(error))
-                job = self._settled(job)
-                if job.state == states.SUBMITTED:
-                    return job
-                job = self.ledger.update(job, state=states.INTENDED)
+                # The time to look for it begins when its request was given up.
+                return self._found(self.ledger.update(job, sent_at=time.time(), message=str(error)))
             else:
+                now = time.time()
                 return self.ledger.update(
-                    job, state=states.SUBMITTED, job_id=job_id, status="submitted", answered_at=time.time(), message=None
+                    job, state=states.SUBMITTED, job_id=job_id, status="submitted", answered_at=now, message=None
                 )
-        self.ledger.update(job, state=states.ABSENT if job.state == states.INTENDED else job.state)
+        self.ledger.update(job, state=states.REFUSED)
         raise ServiceError(
-            f"{job.name} was not taken in {_TRIES} tries ({job.message}). Give the same command later: it goes on here."
+            f"IonQ was too busy {_TRIES} times to take {job.name}, which was not sent: give the same command later."
+        )
+
+    def _submit(self, job: Job, circuits: BoundCircuits) -> str:
+        return self.transport.submit(
+            circuits.sent,
+            list(circuits.symbols),
+            circuits.values.tolist(),
+            [digest[:_LABEL] for digest in circuits.digests],
+            shots=job.shots,
+            target=job.target,
+            name=job.name,
+            noise=_noise(job.order),
+            debias=job.order.debias if job.target.startswith("qpu") else None,
+        )
+
+    def _refused(self, job: Job, refusal: Refused) -> Job:
+        """Nothing was made. Only being too fast is a reason to try again, after a pause."""
+        now = time.time()
+        if refusal.status != 429:
+            self.ledger.update(job, state=states.REFUSED, message=str(refusal), answered_at=now)
+            raise ServiceError(f"IonQ refused {job.name}, nothing was charged for it: {refusal}") from None
+        pause = refusal.retry_after or 1.0
+        if pause > _LONGEST_PAUSE:
+            self.ledger.update(job, state=states.REFUSED, message=str(refusal), answered_at=now)
+            raise ServiceError(
+                f"IonQ takes no job for the next {pause:,.0f} s: give the same command then. {job.name} was not sent."
+            ) from None
+        logger.info("IonQ asks to wait %.0f s before %s is sent.", pause, job.name)
+        job = self.ledger.update(job, state=states.INTENDED, message=str(refusal), answered_at=now)
+        self._sleep(pause)
+        return job
+
+    def _found(self, job: Job) -> Job:
+        """A job whose reply was lost, if the service has it.
+
+        Raises:
+            ServiceError: it does not, as far as can be known. Sending it again is for the one who pays to decide.
+        """
+        job = self._settled(job)
+        if job.state == states.SUBMITTED:
+            return job
+        raise ServiceError(
+            f"no reply came to {job.name} ({job.message}), and the service does not list it {self.settle_seconds:g} s later: it "
+            "was most likely not made. Give the same command again: it looks once more, and then asks whether to send it anew."
         )
 
     def settle(self) -> list[Job]:
@@ -221,54 +261,64 @@ class Jobs:
         Raises:
             ServiceError: the service cannot be asked.
         """
-        ours = [job for job in self.ledger.jobs(states.SENDING, states.ABSENT) if job.host == self.host]
-        # One that counted as never made may have turned up since.
-        return [self._looked_up(job, otherwise=job.state) if job.state == states.ABSENT else self._settled(job) for job in ours]
+        ours = [job for job in self.ledger.jobs(states.SENDING, states.ABSENT, states.GONE) if job.host == self.host]
+        young = [job for job in ours if job.state == states.SENDING or time.time() - (job.sent_at or 0.0) < _FORGOTTEN]
+        # One that counted as never made, or as gone, may have turned up since.
+        return [self._settled(job) if job.state == states.SENDING else self._looked_up(job) for job in young]
 
     def _settled(self, job: Job) -> Job:
         """Asks for a job until it is there, or until its request is so old that it was never made."""
+        # By two clocks: the wall's, for the process that sent it may be dead, and this process's own, for the wall's may be set.
+        end = time.monotonic() + min(self.settle_seconds, (job.sent_at or 0.0) + self.settle_seconds - time.time())
         while True:
-            job = self._looked_up(job, otherwise=states.SENDING)
+            job = self._looked_up(job)
             if job.state == states.SUBMITTED:
                 return job
-            left = (job.sent_at or 0.0) + self.settle_seconds - time.time()
+            left = end - time.monotonic()
             if left <= 0:
                 return self.ledger.update(job, state=states.ABSENT, answered_at=time.time())
             logger.info("no reply to %s, and the service has no such job yet: asking again, for %.0f s.", job.name, left)
             self._sleep(min(left, max(0.2, self.settle_seconds / 10)))
 
-    def _looked_up(self, job: Job, otherwise: str) -> Job:
-        """A job with its id at the service if it is there under its name, else in another state."""
+    def _looked_up(self, job: Job) -> Job:
+        """A job, with its id at the service if that has one of its name."""
         found = self._at_service(job)
-        if len(found) > 1:
-            logger.warning("the service has %d jobs named %s; the first is used.", len(found), job.name)
         if not found:
-            return job if job.state == otherwise else self.ledger.update(job, state=otherwise)
-        first = found[-1]
+            return job
+        first = min(found, key=lambda each: each["status"] != "completed")
+        several = None
+        if len(found) > 1:
+            several = f"the service has {len(found)} jobs of this name: {', '.join(each['id'] for each in found)}"
+            logger.warning("%s: %s; results are taken from %s.", job.name, several, first["id"])
         return self.ledger.update(
-            job, state=states.SUBMITTED, job_id=first["id"], status=first["status"], answered_at=time.time(), message=None
+            job, state=states.SUBMITTED, job_id=first["id"], status=first["status"], answered_at=time.time(), message=several
         )
 
     def _at_service(self, job: Job) -> list[dict[str, Any]]:
         """All jobs of its name."""
         return [each for each in _told(self.transport.find, job.name) if each["status"] != "deleted"]
 
-    def refresh(self) -> list[Job]:
-        """Asks for the status of every job at the service, and fetches the results of those that are completed.
+    def refresh(self, chosen: Sequence[Job] | None = None) -> list[Job]:
+        """Asks for the status of jobs at the service, by default all, and fetches the results of those that are completed.
+
+        Results that cannot be used are kept as they came; the job stays, with the status "unusable", and is asked for again.
 
         Raises:
-            ServiceError: a job cannot be asked for, or its results cannot be used; all others were asked for before.
+            ServiceError: a job cannot be asked for; all others were asked for before.
         """
         refreshed, failures = [], []
-        for job in self.ledger.jobs(states.SUBMITTED):
-            if job.host == self.host:
-                try:
-                    refreshed.append(self._refreshed(job))
-                except ServiceError as error:
-                    failures.append(error)
+        for job in self.at_service() if chosen is None else chosen:
+            try:
+                refreshed.append(self._refreshed(job))
+            except ServiceError as error:
+                failures.append(error)
         if failures:
             raise failures[0]
         return refreshed
+
+    def at_service(self) -> list[Job]:
+        """Jobs that this service is known to have, and whose results are not here."""
+        return [job for job in self.ledger.jobs(states.SUBMITTED) if job.host == self.host]
 
     def _refreshed(self, job: Job) -> Job:
         assert job.job_id is not None
@@ -276,47 +326,66 @@ class Jobs:
             found = _told(self.transport.job, job.job_id, but=(NotFound,))
         except NotFound:
             return self._missing(job)
-        status, target = found["status"], found["target"]
+        if found["name"] not in (None, job.name):
+            raise ServiceError(
+                f"the service's job {job.job_id} is '{found['name']}' and not {job.name}: is this the right host and key?"
+            )
+        status = found["status"]
         if status == "completed":
             return self._fetched(job, found)
         if status in ("failed", "canceled", "deleted"):
             self.ledger.keep(job, "job", found["raw"])
+            # It may have been completed before it was canceled: then its results are there.
+            job = self._fetched(job, found) if status == "canceled" else job
+            if job.state == states.DONE:
+                return job
             return self._ended(job, states.FAILED if status == "failed" else states.CANCELED, status, found["failure"])
-        return self.ledger.update(job, status=status, reported_target=target)
+        return self.ledger.update(job, status=status, reported_target=found["target"])
 
     def _missing(self, job: Job) -> Job:
         """A job that the service says it does not have. One such answer may be a mistake, and believing it means to pay again."""
         young = time.time() - (job.answered_at or 0.0) < self.settle_seconds
         if young or self._at_service(job):
             return job
-        return self._ended(job, states.FAILED, "gone", "the service does not know it any more")
+        return self._ended(job, states.GONE, "gone", "the service does not know it any more; is the key the one that sent it?")
 
     def _ended(self, job: Job, state: str, status: str, message: str | None) -> Job:
         logger.warning("%s: %s%s", job.name, status, f" ({message})" if message else "")
         return self.ledger.update(job, state=state, status=status, message=message, finished_at=time.time())
 
     def _fetched(self, job: Job, found: dict[str, Any]) -> Job:
+        """A job with its results, if they can be used."""
         assert job.job_id is not None
-        circuits = self.ledger.circuits_of(job)
-        try:
-            answer = _told(self.transport.results, job.job_id, job.order.sharpen, but=(Malformed,))
-            distributions = _in_order(answer, [digest[:_LABEL] for digest in circuits.digests])
-        except Malformed as error:
-            self.ledger.keep(job, "results that cannot be used", error.raw)
-            raise ServiceError(
-                f"the results of {job.name} cannot be used: {error}. They are kept in the ledger as they came."
-            ) from None
+        labels = [digest[:_LABEL] for digest in self.ledger.circuits_of(job).digests]
+        variants: dict[str, list[dict[str, float]]] = {}
+        raw: dict[str, Any] = {"job": found["raw"]}
+        for variant, sharpen in _VARIANTS[job.order.debias]:
+            try:
+                answer = _told(self.transport.results, job.job_id, sharpen, but=(Malformed, NotFound))
+                variants[variant] = _in_order(answer, labels)
+            except NotFound:
+                return self.ledger.update(job, status="no results yet")
+            except Malformed as error:
+                self.ledger.keep(job, "results that cannot be used", error.raw)
+                logger.warning("the results of %s cannot be used: %s. They are kept in the ledger as they came.", job.name, error)
+                return self.ledger.update(job, status=UNUSABLE, message=f"its results cannot be used: {error}")
+            raw[variant] = answer["raw"]
+        for warning in found["warnings"]:
+            logger.warning("IonQ on %s: %s", job.name, warning)
+        columns = {"status": "completed", "reported_target": found["target"], "matches": self._matches(job, found)}
+        return self.ledger.finish(job, variants, raw, reported_dollars=self._cost(job), **columns)
+
+    def _matches(self, job: Job, found: dict[str, Any]) -> bool | None:
+        """Whether a job ran where it was to; None if the service does not say."""
         asked, told = _noise(job.order), found["noise"]
+        if found["target"] is None:
+            return None
         matches = found["target"] == job.target and (asked is None or told is None or told.get("model") == asked["model"])
         if not matches:
             logger.warning(
                 "%s was asked of %s and ran on %s: its results are kept, and not used.", job.name, job.target, found["target"]
             )
-        for warning in found["warnings"]:
-            logger.warning("IonQ on %s: %s", job.name, warning)
-        columns = {"status": "completed", "reported_target": found["target"], "matches": matches}
-        raw = {"job": found["raw"], "results": answer["raw"]}
-        return self.ledger.finish(job, distributions, raw, reported_dollars=self._cost(job), **columns)
+        return bool(matches)
 
     def _cost(self, job: Job) -> float | None:
         """What the service says a job cost; results do not wait for it."""
@@ -338,39 +407,50 @@ class Jobs:
         Raises:
             ServiceError: it takes longer; nothing is lost.
         """
-        until, done, failures = time.monotonic() + seconds, 0, 0
-        while True:
-            try:
-                self.refresh()
-                failures = 0
-            except ServiceError:
-                # What was garbled once may come right the next time.
-                failures += 1
-                if failures == _TRIES:
-                    raise
-            jobs = {job.number: job for job, _ in self.ledger.places(plan.circuits, plan.order, self.host).values()}
-            waiting = [job for job in jobs.values() if job.state == states.SUBMITTED]
-            if progress is not None:
-                finished = [job for job in jobs.values() if job.state == states.DONE]
-                now = sum(job.circuits for job in finished)
-                cost = sum(job.dollars for job in finished)
-                progress.update(now - done, f"jobs: {len(jobs)} sent, {len(finished)} done; ${cost:,.2f} so far")
-                done = now
-            if not waiting:
-                return
-            if time.monotonic() > until:
+        until, failures = time.monotonic() + seconds, 0
+        while waiting := self._waiting(plan, progress):
+            failure = self._failure(waiting)
+            # What fails once may come right the next time.
+            failures = failures + 1 if failure else 0
+            if failure and failures >= _TRIES:
+                raise failure
+            waiting = self._waiting(plan, progress)
+            if waiting and time.monotonic() > until:
                 statuses = ", ".join(f"{job.name} is {job.status}" for job in waiting[:3])
                 raise ServiceError(
                     f"not finished in {seconds:g} s: {statuses}. Give the same command later: it goes on, nothing is sent again."
                 )
-            self._sleep(min(poll, max(0.0, until - time.monotonic()) + 0.01))
-            poll = min(1.5 * poll, 30.0)
+            if waiting:
+                self._sleep(min(poll, max(0.0, until - time.monotonic()) + 0.01))
+                poll = min(1.5 * poll, 30.0)
+
+    def _waiting(self, plan: Plan, progress: Progress | None) -> list[Job]:
+        """The jobs of a plan that are at the service; says how far the others are."""
+        jobs = {job.number: job for job, _ in self.ledger.places(plan.circuits, plan.order, self.host).values()}
+        if progress is not None:
+            finished = [job for job in jobs.values() if job.state == states.DONE]
+            now, cost = sum(job.circuits for job in finished), sum(job.dollars for job in finished)
+            progress.update(now - progress.done, f"jobs: {len(jobs)} sent, {len(finished)} done; ${cost:,.2f} so far")
+        return [job for job in jobs.values() if job.state == states.SUBMITTED]
+
+    def _failure(self, waiting: Sequence[Job]) -> ServiceError | None:
+        """Looks at jobs, and says what is wrong if nothing is to be waited for."""
+        try:
+            found = self.refresh(waiting)
+        except ServiceError as error:
+            return error
+        if not all(job.state == states.SUBMITTED and job.status == UNUSABLE for job in found):
+            return None
+        return ServiceError(
+            f"{found[0].name}: {found[0].message}. They are kept in the ledger as they came; 'tfq-llm ionq fetch' asks again."
+        )
 
     def cancel(self, chosen: Sequence[Job]) -> list[Job]:
         """Cancels jobs at the service. What is completed by then stays and is fetched."""
         canceled = []
         for job in chosen:
             assert job.job_id is not None
+            assert job.host == self.host
             if _told(self.transport.job, job.job_id)["status"] != "completed":
                 _told(self.transport.cancel, job.job_id)
             canceled.append(self._refreshed(job))
@@ -389,14 +469,17 @@ class Jobs:
                 wanted.setdefault(job.number, {}).setdefault(position, []).append(row)
         values = np.full([len(circuits), circuits.measured], np.nan)
         for number, rows in wanted.items():
-            for position, distribution in self.ledger.distributions(numbers[number]):
+            for position, distribution in self.ledger.distributions(numbers[number], order.variant):
                 if position in rows:
-                    values[rows[position]] = expectation_values(distribution, circuits.measured)
+                    # What a machine returns is counts divided by shots, rounded by whoever wrote it down.
+                    whole = order.variant == states.PLAIN and order.target.startswith("qpu")
+                    found = counts(distribution, order.shots) if whole else distribution
+                    values[rows[position]] = expectation_values(found, circuits.measured)
         return values
 
 
-def expectation_values(distribution: dict[str, float], measured: int) -> np.ndarray:
-    """⟨Z⟩ [measured] of a distribution over basis states, numbers whose lowest bit is qubit 0."""
+def expectation_values(distribution: Mapping[str, float], measured: int) -> np.ndarray:
+    """⟨Z⟩ [measured] of probabilities or counts of basis states, numbers whose lowest bit is qubit 0."""
     states_, probabilities = (
         np.array([int(state) for state in distribution], dtype=object),
         np.array([*distribution.values()], float),

@@ -7,9 +7,9 @@ import sqlite3
 import threading
 import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import cirq
 import numpy as np
 from scipy.spatial import cKDTree
 
-from tfq_llm.errors import InputError
+from tfq_llm.errors import InputError, ServiceError
 from tfq_llm.ionq.circuits import BoundCircuits
 
 FORMAT = 1
@@ -29,8 +29,11 @@ SAME_ANGLE = 1e-5
 # What a job is, in the ledger. `intended`: written, nothing sent. `sending`: a request may be on its way; if its process died, or
 # the reply was lost, the service must be asked. `absent`: it was asked, and has no such job. `refused`: it said no.
 INTENDED, SENDING, ABSENT, REFUSED = "intended", "sending", "absent", "refused"
-# The service knows it. `done`: its results are here.
-SUBMITTED, DONE, FAILED, CANCELED = "submitted", "done", "failed", "canceled"
+# The service knows it. `gone`: it did, and does not any more. `done`: its results are here.
+SUBMITTED, GONE, DONE, FAILED, CANCELED = "submitted", "gone", "done", "failed", "canceled"
+
+# Ways in which the service puts a debiased job's variants together; the results of others are PLAIN.
+PLAIN, MEAN, MAJORITY = "plain", "mean", "majority"
 
 _SCHEMA = """
 CREATE TABLE about(format INTEGER NOT NULL, qubits INTEGER);
@@ -47,7 +50,8 @@ CREATE TABLE job_circuits(
   PRIMARY KEY(job, position));
 CREATE INDEX jobs_of_circuits ON job_circuits(circuit);
 CREATE TABLE results(
-  job INTEGER NOT NULL REFERENCES jobs, position INTEGER NOT NULL, probabilities BLOB NOT NULL, PRIMARY KEY(job, position));
+  job INTEGER NOT NULL REFERENCES jobs, variant TEXT NOT NULL, position INTEGER NOT NULL, probabilities BLOB NOT NULL,
+  PRIMARY KEY(job, variant, position));
 CREATE TABLE answers(
   number INTEGER PRIMARY KEY, job INTEGER NOT NULL REFERENCES jobs, kind TEXT NOT NULL, at REAL NOT NULL, body BLOB NOT NULL);
 """
@@ -67,7 +71,7 @@ class Order:
         noise: for the target "simulator", the machine whose noise it has, such as "aria-1".
         seed: of that noise's draws; None leaves it to the service.
         debias: IonQ's debiasing, always said to be on or off, for the service has a default of its own.
-        sharpen: how the service puts debiased results together: by majority (True), by mean (False), or its default (None).
+        sharpen: debiased results by majority, and not by mean. Both come with the same job: this is no part of what is paid for.
         repetition: gives the same circuits again, as another measurement.
     """
 
@@ -76,13 +80,22 @@ class Order:
     noise: str | None = None
     seed: int | None = None
     debias: bool = False
-    sharpen: bool | None = None
+    sharpen: bool = False
     repetition: int = 0
 
     @property
     def text(self) -> str:
-        """Canonical, for comparison."""
-        return json.dumps(asdict(self), sort_keys=True)
+        """What is paid for, in a canonical form. Defaults are left out, so that options that come later change no old order."""
+        defaults = {field.name: field.default for field in fields(self)}
+        given = {name: value for name, value in asdict(self).items() if name != "sharpen" and value != defaults[name]}
+        return json.dumps(given, sort_keys=True)
+
+    @property
+    def variant(self) -> str:
+        """Which of a job's results are read."""
+        if not self.debias:
+            return PLAIN
+        return MAJORITY if self.sharpen else MEAN
 
     @classmethod
     def parse(cls, text: str) -> Order:
@@ -129,11 +142,6 @@ class Job:
     answered_at: float | None
     finished_at: float | None
 
-    @property
-    def is_hardware(self) -> bool:
-        """Its results come from the machine that was asked for."""
-        return self.state == DONE and bool(self.matches) and self.target.startswith("qpu")
-
 
 def _job(row: Sequence[Any]) -> Job:
     number, name, host, settings, *rest = row
@@ -158,17 +166,22 @@ class Ledger:
         self._lock = threading.RLock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)
             self._database = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
             self._database.execute("PRAGMA journal_mode=WAL")
             # A commit has reached the disk when it returns: an intent that power loss could undo would be none.
             self._database.execute("PRAGMA synchronous=FULL")
             self._open()
-        except (sqlite3.DatabaseError, OSError) as error:
+        except (sqlite3.OperationalError, OSError) as error:
+            raise InputError(
+                f"the ledger '{path}' cannot be opened ({error}): another program may hold it, the disk may be full, or you may "
+                "not write there."
+            ) from None
+        except sqlite3.DatabaseError as error:
             raise InputError(
                 f"the ledger '{path}' cannot be read ({error}). It holds results that were paid for: keep it. With the sqlite3 "
-                f"program, 'sqlite3 {path.name} .recover | sqlite3 new.sqlite' saves what can be read; put that in its place. Or "
-                "move it away and give the same command again: jobs that the service still has are found there by their names, "
-                "and are not sent again."
+                f"program, 'sqlite3 {path.name} .recover | sqlite3 new.sqlite' saves what can be read; put that in its place. If "
+                "it is moved away, only jobs of just the same circuits are found at the service and not sent again."
             ) from None
 
     def _open(self) -> None:
@@ -198,13 +211,19 @@ class Ledger:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
-            self._database.execute("BEGIN IMMEDIATE")
             try:
+                self._database.execute("BEGIN IMMEDIATE")
                 yield self._database
-            except BaseException:
-                self._database.execute("ROLLBACK")
+                self._database.execute("COMMIT")
+            except BaseException as error:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+                if isinstance(error, sqlite3.OperationalError):
+                    raise ServiceError(
+                        f"the ledger '{self.path}' cannot be written ({error}). What is at the service stays there: make room, "
+                        "and give the same command again."
+                    ) from None
                 raise
-            self._database.execute("COMMIT")
 
     def _rows(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
         with self._lock:
@@ -227,14 +246,17 @@ class Ledger:
             )
 
     def known(self, circuits: BoundCircuits) -> BoundCircuits:
-        """The same circuits, with the angles of the ledger where it has them within `SAME_ANGLE`."""
-        rows = self._rows("SELECT angles FROM circuits WHERE template = ?", [circuits.digest])
-        if not rows or not circuits.symbols:
+        """The same circuits, those within `SAME_ANGLE` of each other or of one in the ledger with the same angles."""
+        if not circuits.symbols:
             return circuits
-        angles = np.stack([np.frombuffer(angles, "<f8") for (angles,) in rows])
-        distances, nearest = cKDTree(angles).query(circuits.values, p=np.inf, distance_upper_bound=SAME_ANGLE)
         values = circuits.values.copy()
-        values[np.isfinite(distances)] = angles[nearest[np.isfinite(distances)]]
+        for first, second in sorted(cKDTree(values).query_pairs(SAME_ANGLE, p=np.inf)):
+            values[second] = values[first]
+        rows = self._rows("SELECT angles FROM circuits WHERE template = ?", [circuits.digest])
+        if rows:
+            angles = np.stack([np.frombuffer(angles, "<f8") for (angles,) in rows])
+            distances, nearest = cKDTree(angles).query(values, p=np.inf, distance_upper_bound=SAME_ANGLE)
+            values[np.isfinite(distances)] = angles[nearest[np.isfinite(distances)]]
         return replace(circuits, values=values)
 
     def jobs(self, *states: str) -> list[Job]:
@@ -268,7 +290,7 @@ class Ledger:
         jobs = {
             job.number: job
             for job in self.jobs(SUBMITTED, DONE)
-            if job.order == order and job.host == host and job.matches is not False
+            if job.order.text == order.text and job.host == host and job.matches is not False
         }
         wanted = set(circuits.digests)
         rows = self._rows(
@@ -309,44 +331,60 @@ class Ledger:
             database.execute("DELETE FROM jobs WHERE state = ?", [INTENDED])
 
     def update(self, job: Job, **columns: Any) -> Job:
-        """Changes some columns of a job and returns it as it then is."""
+        """Changes some columns of a job, unless another process has changed its state; returns it as it then is."""
         names = ", ".join(f"{name} = ?" for name in columns)
         with self._transaction() as database:
-            database.execute(f"UPDATE jobs SET {names} WHERE number = ?", [*columns.values(), job.number])
+            database.execute(
+                f"UPDATE jobs SET {names} WHERE number = ? AND state = ?", [*columns.values(), job.number, job.state]
+            )
         return self.job(job.number)
 
     def keep(self, job: Job, kind: str, body: Any) -> None:
-        """Keeps what the service answered, as it came."""
+        """Keeps what the service answered, as it came; the same answer once."""
+        packed = _packed(body)
         with self._transaction() as database:
-            database.execute(
-                "INSERT INTO answers(job, kind, at, body) VALUES (?, ?, ?, ?)", [job.number, kind, time.time(), _packed(body)]
-            )
+            if not database.execute("SELECT 1 FROM answers WHERE job = ? AND body = ?", [job.number, packed]).fetchone():
+                database.execute(
+                    "INSERT INTO answers(job, kind, at, body) VALUES (?, ?, ?, ?)", [job.number, kind, time.time(), packed]
+                )
 
     def answers(self, job: Job) -> list[tuple[str, Any]]:
         """Kind and body of all that was kept."""
         rows = self._rows("SELECT kind, body FROM answers WHERE job = ? ORDER BY number", [job.number])
         return [(kind, _unpacked(body)) for kind, body in rows]
 
-    def finish(self, job: Job, distributions: Sequence[dict[str, float]], raw: Any, **columns: Any) -> Job:
-        """Keeps a job's results, one distribution for each of its circuits in their order, and the answer they came in."""
-        rows = [(job.number, position, _packed(each)) for position, each in enumerate(distributions)]
-        names = ", ".join(f"{name} = ?" for name in columns)
+    def finish(self, job: Job, variants: Mapping[str, Sequence[dict[str, float]]], raw: Any, **columns: Any) -> Job:
+        """Keeps a job's results and the answer they came in.
+
+        Args:
+            job: whose results they are.
+            variants: by `Order.variant`, one distribution for each of the job's circuits in their order.
+            raw: as it came.
+            columns: of the job, to be changed too.
+        """
+        rows = [
+            (job.number, variant, position, _packed(each))
+            for variant, distributions in variants.items()
+            for position, each in enumerate(distributions)
+        ]
+        names = "".join(f", {name} = ?" for name in columns)
         with self._transaction() as database:
-            database.executemany("INSERT OR REPLACE INTO results VALUES (?, ?, ?)", rows)
+            database.executemany("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?)", rows)
             database.execute(
                 "INSERT INTO answers(job, kind, at, body) VALUES (?, ?, ?, ?)", [job.number, "results", time.time(), _packed(raw)]
             )
             database.execute(
-                f"UPDATE jobs SET state = ?, finished_at = ?{', ' * bool(names)}{names} WHERE number = ?",
+                f"UPDATE jobs SET state = ?, finished_at = ?{names} WHERE number = ?",
                 [DONE, time.time(), *columns.values(), job.number],
             )
         return self.job(job.number)
 
-    def distributions(self, job: Job) -> Iterator[tuple[int, dict[str, float]]]:
+    def distributions(self, job: Job, variant: str = PLAIN) -> Iterator[tuple[int, dict[str, float]]]:
         """Position and distribution of a job's circuits: probabilities by basis state, whose lowest bit is qubit 0."""
         with self._lock:
             cursor = self._database.execute(
-                "SELECT position, probabilities FROM results WHERE job = ? ORDER BY position", [job.number]
+                "SELECT position, probabilities FROM results WHERE job = ? AND variant = ? ORDER BY position",
+                [job.number, variant],
             )
             while rows := cursor.fetchmany(200):
                 for position, body in rows:

@@ -45,6 +45,8 @@ PRICES = {
 
 MAX_SHOTS, MAX_CIRCUITS, MAX_GATES = 1_000_000, 5_000, 150_000
 """Of one job."""
+LEAST_DEBIASED = 500
+"""Shots from which on the service debiases."""
 
 
 class PriceFile(Section):

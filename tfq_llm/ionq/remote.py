@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import ipaddress
 import itertools
 import json
 import math
@@ -20,7 +21,7 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -35,9 +36,6 @@ import tenacity
 
 PAGE = 100
 """Jobs asked for at once."""
-
-FEW = 20
-"""So many circuits' labels are asked for one by one, where the API has no list of a job's circuits."""
 
 LARGEST_ANSWER = 256 * 2**20
 """Bytes. More is no answer but a fault, and would fill the memory."""
@@ -256,7 +254,7 @@ class Client:
         Returns:
             "circuits", in the order in which the job lists them, each with "id" and "label" (None if unknown) and "probabilities"
             of all its qubits: decimal keys, qubit 0 the lowest bit, adding up to 1; and "raw", the answer.
-            A label is unknown where the API has no list of a job's circuits and they are many: then only some have theirs.
+            A label is unknown where the service does not show the parts of a job.
 
         Raises:
             NotFound: there are no results (yet).
@@ -294,7 +292,9 @@ class Client:
     def _labels(self, id: str, children: Sequence[str]) -> dict[str, str | None]:
         """The names of a job's circuits by their ids, as far as they can be had."""
         if self.api_version == "v0.3":
-            return dict(itertools.chain.from_iterable(map(self._label, _spread(children, FEW))))
+            # One by one, for it has no list of a job's parts. If the first cannot be had, none can.
+            first = self._label(children[0])
+            return dict(itertools.chain(first, *map(self._label, children[1:]))) if first else {}
         wanted, labels = set(children), {}
         for raw in self._pages(parent_job_id=id):
             if raw["id"] in wanted:
@@ -509,7 +509,7 @@ class _Wire:
 
     def _exchange(self, method: str, url: str, options: dict[str, Any]) -> _Answer:
         end = time.monotonic() + self._deadline
-        timeouts = (min(10.0, self._deadline), self._deadline)
+        timeouts = (self._deadline, self._deadline)  # the first holds for sending too
         with requests.Session() as session:
             session.trust_env = not self._loopback  # a proxy would see what is meant for this machine alone
             session.auth = _unchanged  # else requests puts a password from .netrc in the place of the key
@@ -676,14 +676,6 @@ def _typical(fidelity: Any) -> float | None:
     return float(value) if _is_number(value) else None
 
 
-def _spread(items: Collection[str], count: int) -> list[str]:
-    """At most `count` of them, evenly, the first and last among them."""
-    every = list(items)
-    if len(every) <= count:
-        return every
-    return [every[round(index * (len(every) - 1) / (count - 1))] for index in range(count)]
-
-
 def _name_tag(name: str) -> dict[str, str]:
     """Metadata that hold the name too, should a list of jobs leave names out; the service keeps short values only."""
     return {"name": name} if len(name) <= LONGEST_METADATA else {}
@@ -696,7 +688,10 @@ def _has_tag(raw: Mapping[str, Any], name: str) -> bool:
 
 def _is_loopback(host: str) -> bool:
     name = urlsplit(host).hostname or ""
-    return name in ("localhost", "::1") or name.startswith("127.")
+    try:
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def _in_path(id: str) -> str:

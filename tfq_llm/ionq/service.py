@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from tfq_llm.errors import InputError
+from tfq_llm.errors import InputError, ServiceError
 from tfq_llm.ionq.circuits import BoundCircuits
 from tfq_llm.ionq.credentials import checked_host, read_key
 from tfq_llm.ionq.jobs import Agree, Jobs, Plan, ledger_path
 from tfq_llm.ionq.ledger import Ledger, Order
-from tfq_llm.ionq.prices import MAX_SHOTS, Price
+from tfq_llm.ionq.prices import LEAST_DEBIASED, MAX_SHOTS, Price
 from tfq_llm.ionq.transport import open_transport
 from tfq_llm.progress import Progress
 
@@ -92,19 +93,37 @@ class Service:
         Returns:
             The plan that was carried out.
         """
+        (plan,) = self.submit_all([(circuits, order or self.order)], lambda plans: agree(plans[0]))
+        return plan
+
+    def submit_all(self, parts: Sequence[tuple[BoundCircuits, Order]], agree: Callable[[Sequence[Plan]], object]) -> list[Plan]:
+        """As `submit`, for circuits with several orders, agreed to as a whole."""
         with self.jobs.sending():
             self.jobs.settle()
-            plan = self.jobs.plan(circuits, order or self.order, self.price)
-            agree(plan)
-            self.jobs.send(plan)
-        return plan
+            plans = [self.jobs.plan(circuits, order, self.price) for circuits, order in parts]
+            agree(plans)
+            # The question may have been answered hours later: a job whose reply was lost may have turned up.
+            self.jobs.settle()
+            for agreed in plans:
+                plan = self.jobs.plan(agreed.circuits, agreed.order, self.price)
+                if plan.cost > agreed.cost + 1e-6:
+                    raise ServiceError(
+                        "results that were there when you were asked are there no more: give the same command again."
+                    )
+                self.jobs.send(plan)
+        return plans
 
     def run(self, circuits: BoundCircuits, agree: Agree, order: Order | None = None) -> np.ndarray:
         """Expectation values ⟨Z⟩ [rows, measured] of circuits, sent if need be; NaN where no result can be used."""
         plan = self.submit(circuits, agree, order)
-        with Progress("running", len(circuits), "circuits") as progress:
-            self.jobs.wait(plan, self._wait_seconds, self._poll, progress)
+        self.wait([plan])
         return self.jobs.values(circuits, order or self.order)
+
+    def wait(self, plans: Sequence[Plan]) -> None:
+        """Returns when nothing of some plans is at the service any more."""
+        for plan in plans:
+            with Progress("running", len(plan.circuits), "circuits") as progress:
+                self.jobs.wait(plan, self._wait_seconds, self._poll, progress)
 
 
 def check_order(order: Order) -> None:
@@ -115,7 +134,9 @@ def check_order(order: Order) -> None:
         raise InputError(f"a noise model is for the target 'simulator'; '{order.target}' has noise of its own.")
     if order.debias and not order.target.startswith("qpu"):
         raise InputError(f"debiasing is for machines; '{order.target}' has none. Leave it out.")
-    if order.sharpen is not None and not order.debias:
+    if order.debias and order.shots < LEAST_DEBIASED:
+        raise InputError(f"debiasing takes at least {LEAST_DEBIASED} shots, not {order.shots}.")
+    if order.sharpen and not order.debias:
         raise InputError("sharpening puts debiased results together: ask for debiasing too.")
 
 
@@ -127,6 +148,8 @@ class CostLimit:
     """
 
     def __init__(self, dollars: float | None) -> None:
+        if dollars is not None and not 0 <= dollars < math.inf:
+            raise InputError(f"a limit must be a number of dollars, 0 or more, not {dollars} (--max-cost).")
         self.dollars, self.spent = dollars, 0.0
 
     def __call__(self, plan: Plan) -> None:
@@ -137,8 +160,9 @@ class CostLimit:
         """Takes a sum from the limit, or raises InputError."""
         if self.dollars is not None and self.spent + dollars > self.dollars + 1e-6:
             before = f" after ${self.spent:,.2f}" if self.spent else ""
+            nothing = "nothing more was sent" if self.spent else "nothing was sent"
             raise InputError(
-                f"this costs ${dollars:,.2f}{before} and at most ${self.dollars:,.2f} may be spent (--max-cost): nothing was "
-                "sent. 'tfq-llm ionq estimate --budget' says what a sum is enough for."
+                f"this costs ${dollars:,.2f}{before} and at most ${self.dollars:,.2f} may be spent (--max-cost): {nothing}. "
+                "'tfq-llm ionq estimate --budget' says what a sum is enough for."
             )
         self.spent += dollars

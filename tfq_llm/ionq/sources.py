@@ -2,40 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import count
 
 import cirq
 import numpy as np
 
 from tfq_llm.errors import ServiceError
 from tfq_llm.ionq.circuits import BoundCircuits
-from tfq_llm.ionq.jobs import Agree
-from tfq_llm.ionq.mitigation.comparison import Run
+from tfq_llm.ionq.jobs import Plan
+from tfq_llm.ionq.ledger import Order
+from tfq_llm.ionq.mitigation.comparison import Part, Run
 from tfq_llm.ionq.service import Service
 
 
-def source(service: Service, agree: Agree) -> Run:
-    """A function that runs circuits at a service.
+def source(service: Service, parts: Sequence[Part], measured: int, agree: Callable[[Sequence[Plan]], object]) -> Run:
+    """Sends circuits and waits for all of them; returns a function that gives their values.
 
-    Every call is a measurement of its own. Calls are numbered, so that a program that died finds the results of those that it had
-    made, when it makes the same ones again.
+    Parts with the same circuits and as many shots are run once.
 
     Args:
-        service: where they run; its order with other shots and repetitions.
-        agree: as for `Service.run`, call by call.
+        service: where they run, by its order, but for the shots.
+        parts: everything that will be asked for.
+        measured: how many qubits are read.
+        agree: as for `Service.submit_all`.
 
-    Raises, when called:
+    Raises, the function too:
         ServiceError: circuits without a result that can be used.
     """
-    numbers = count(1000 * service.order.repetition)
+
+    def bound(template: cirq.Circuit, symbols: Sequence[str], values: np.ndarray, shots: int) -> tuple[BoundCircuits, Order]:
+        return BoundCircuits(template, tuple(symbols), values, measured), replace(service.order, shots=shots)
+
+    service.wait(service.submit_all([bound(part.template, part.symbols, part.values, part.shots) for part in parts], agree))
 
     def run(
         template: cirq.Circuit, symbols: Sequence[str], values: np.ndarray, measured: int, shots: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        order = replace(service.order, shots=shots, repetition=next(numbers))
-        found = service.run(BoundCircuits(template, tuple(symbols), values, measured), agree, order)
+        found = service.jobs.values(*bound(template, symbols, values, shots))
         missing = int(np.isnan(found).any(axis=1).sum())
         if missing:
             raise ServiceError(

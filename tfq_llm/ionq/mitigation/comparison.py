@@ -27,6 +27,16 @@ class Run(Protocol):
         """⟨Z⟩ of qubits 0 … measured − 1 and its variances, [rows, measured] each, of circuits with values [rows, symbols]."""
 
 
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Circuits of one structure with as many shots each: a template, its symbols, their values [rows, symbols]."""
+
+    template: cirq.Circuit
+    symbols: Sequence[str]
+    values: np.ndarray
+    shots: int
+
+
 @dataclass(frozen=True)
 class Method:
     """A way to get at ⟨Z⟩.
@@ -115,11 +125,10 @@ def compare(
     """Runs circuits by every method and says how near each comes to the exact values.
 
     Every method has rows · shots shots, no more. Extrapolation divides a row's shots among the noise scales as
-    `shots_by_scale` does; readout correction takes those of its two circuits from all rows alike. Nothing is shared: each method
-    runs circuits of its own, so that its errors are independent of the others'.
+    `shots_by_scale` does; readout correction takes those of its two circuits from all rows alike.
 
     Args:
-        run: where the circuits run; fresh shots for every call.
+        run: where the circuits run. If it draws new shots for every call, the errors of the methods are independent.
         template: without measurements, on line qubits 0, 1 …; reduced, if it is to be.
         symbols: of the template, S.
         values: [rows, S], radians.
@@ -159,6 +168,25 @@ def compare(
             )
         )
     return Comparison(exact, shots, calibration_shots, tuple(outcomes))
+
+
+def parts(
+    template: cirq.Circuit,
+    symbols: Sequence[str],
+    values: np.ndarray,
+    measured: int,
+    shots: int,
+    method: Method,
+    calibration_shots: int | None = None,
+) -> list[Part]:
+    """What `estimate` will run, for those who send it all before they wait. The arguments are those of `compare`."""
+    calibration_shots = _calibration_shots(len(values), shots, calibration_shots)
+    own = _left(len(values), shots, 2 * calibration_shots if method.readout else 0, method)
+    calibration = calibration_templates(measured) if method.readout else ()
+    return [Part(circuit, (), np.zeros([1, 0]), calibration_shots) for circuit in calibration] + [
+        Part(folded(template, scale), symbols, values, some)
+        for scale, some in zip(method.scales, shots_by_scale(method, own), strict=True)
+    ]
 
 
 def estimate(
