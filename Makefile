@@ -3,6 +3,7 @@
 #   make test     the whole test suite          make test-fast  its fast part          make lint  style and types
 #   make benchmark  docs/performance.md anew; PEERS=PYTHON, of an environment of their own, measures other simulators too
 #   make benchmark-encoder PEER=PYTHON  docs/performance-sentence-encoder.md anew, beside sentence-transformers
+#   make faults   docs/reliability.md anew: every fault of the IonQ service, with and without kills, against the local stand-in
 #   make constraints  the tested versions anew  make clean      drops .venv and what tools left behind
 # All but clean first set up .venv with the tested versions (constraints.txt), by PYTHON=... if given; data that they need are
 # fetched into the cache.
@@ -12,7 +13,7 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.10; do \
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo results benchmark benchmark-encoder test test-fast lint constraints clean
+.PHONY: demo results benchmark benchmark-encoder faults test test-fast lint constraints clean
 
 demo: .venv/installed
 	$(BIN)/tfq-llm data fetch movie-reviews
@@ -26,6 +27,9 @@ benchmark: .venv/installed-dev
 
 benchmark-encoder: .venv/installed-dev
 	$(BIN)/python -m benchmarks.sentence_encoder $(if $(PEER),--peer '$(PEER)')
+
+faults: .venv/installed-dev
+	$(BIN)/python -m tests.faults.campaign --write docs/reliability.md
 
 test: .venv/installed-dev
 	$(BIN)/pytest
