@@ -351,15 +351,11 @@ def ionq_submit(
 ) -> None:
     """Send sentences' circuits to IonQ, after asking. Results that are there or on their way are not paid for again."""
     with _tensorflow():
-        from tfq_llm.ionq.prices import price_of
-        from tfq_llm.ionq.service import Service, connected
         from tfq_llm.pipelines.ionq_evaluate import sentences, submit
 
-        price = price_of(order.target, prices)
-        with connected(run, connection) as jobs:
-            service = Service(jobs, order, price)
+        with _service(run, connection, order, prices) as service:
             given = sentences(run, data, count, text_column, label_column)
-            jobs.ledger.belongs_to(len(given.head.ansatz.qubits))
+            service.jobs.ledger.belongs_to(len(given.head.ansatz.qubits))
             print(submit(run, service, given, _ask(yes, max_cost)))
 
 
@@ -384,15 +380,11 @@ def ionq_evaluate(
 ) -> None:
     """Score RUN's model by IonQ's answers: send what is missing, wait, count. Killed, it goes on where it was."""
     with _tensorflow():
-        from tfq_llm.ionq.prices import price_of
-        from tfq_llm.ionq.service import Service, connected
         from tfq_llm.pipelines.ionq_evaluate import evaluate, sentences
 
-        price = price_of(order.target, prices)
-        with connected(run, connection) as jobs:
-            service = Service(jobs, order, price, wait)
+        with _service(run, connection, order, prices, wait) as service:
             given = sentences(run, data, count, text_column, label_column)
-            jobs.ledger.belongs_to(len(given.head.ansatz.qubits))
+            service.jobs.ledger.belongs_to(len(given.head.ansatz.qubits))
             print(evaluate(service, given, _ask(yes, max_cost), mitigation, as_json=as_json))
 
 
@@ -417,16 +409,12 @@ def ionq_mitigation(
     """Compare ways to mitigate errors on a target: how near each comes to the exact values, and what it costs."""
     order = _order(target, shots, repetition=repetition)
     with _tensorflow():
-        from tfq_llm.ionq.prices import price_of
-        from tfq_llm.ionq.service import Service, connected
         from tfq_llm.pipelines.ionq_evaluate import sentences
         from tfq_llm.pipelines.ionq_mitigation import mitigation
 
-        price = price_of(order.target, prices)
-        with connected(run, connection) as jobs:
-            service = Service(jobs, order, price, wait)
+        with _service(run, connection, order, prices, wait) as service:
             given = sentences(run, data, count, text_column, label_column)
-            jobs.ledger.belongs_to(len(given.head.ansatz.qubits))
+            service.jobs.ledger.belongs_to(len(given.head.ansatz.qubits))
             print(mitigation(service, given, _ask(yes, max_cost), as_json=as_json))
 
 
@@ -456,11 +444,8 @@ def ionq_finetune(
     """Train the last parameters of RUN's circuit on a machine, within a budget. Killed, it goes on where it was."""
     with _tensorflow():
         from tfq_llm.ionq.budget import Settings
-        from tfq_llm.ionq.prices import price_of
-        from tfq_llm.ionq.service import Service, connected
         from tfq_llm.pipelines.ionq_finetune import finetune
 
-        price = price_of(order.target, prices)
         settings = Settings(
             max_cost,
             max_evaluations,
@@ -472,8 +457,8 @@ def ionq_finetune(
             held_out=held_out,
             seed=seed,
         )
-        with connected(run, connection) as jobs:
-            service, ask = Service(jobs, order, price, wait), _ask(yes, max_cost)
+        with _service(run, connection, order, prices, wait) as service:
+            ask = _ask(yes, max_cost)
             print(
                 finetune(run, service, data, settings, ask, text_column=text_column, label_column=label_column, as_json=as_json)
             )
@@ -575,6 +560,17 @@ def ionq_emulate(
         faults=faults or [],
         trace=trace,
     )
+
+
+@contextmanager
+def _service(run: Path, connection: Any, order: Any, prices: Path | None, wait: float = 86_400) -> Iterator[Any]:
+    """A `tfq_llm.ionq.service.Service` that keeps a run's ledger."""
+    from tfq_llm.ionq.prices import price_of
+    from tfq_llm.ionq.service import Service, connected
+
+    price = price_of(order.target, prices)
+    with connected(run, connection) as jobs:
+        yield Service(jobs, order, price, wait)
 
 
 def _ask(yes: bool, max_cost: float | None) -> Callable[[str, float], None]:

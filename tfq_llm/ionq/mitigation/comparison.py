@@ -36,6 +36,10 @@ class Part:
     values: np.ndarray
     shots: int
 
+    def dollars(self, price: Price) -> float:
+        """Of one of its circuits, without the service's own error mitigation."""
+        return Size.of(self.template).dollars(price, self.shots, mitigated=False)
+
 
 @dataclass(frozen=True)
 class Method:
@@ -151,7 +155,7 @@ def compare(
     outcomes: list[Outcome] = []
     for method in methods:
         found, spread = estimate(run, template, symbols, values, measured, shots, method, calibration_shots)
-        calibration = 2 * calibration_shots if method.readout else 0
+        ran = parts(template, symbols, values, measured, shots, method, calibration_shots)
         errors = np.abs(found - exact).mean(axis=1)
         gains = (np.abs(outcomes[0].values - exact).mean(axis=1) if outcomes else errors) - errors
         outcomes.append(
@@ -162,9 +166,9 @@ def compare(
                 *_mean(errors),
                 *_mean(gains),
                 changed=float(np.mean(classes(found) != classes(exact))),
-                circuits=rows * len(method.scales) + (2 if calibration else 0),
-                shots=rows * _left(rows, shots, calibration, method) + calibration,
-                dollars=dollars(template, measured, rows, shots, method, price, calibration_shots),
+                circuits=sum(len(part.values) for part in ran),
+                shots=sum(len(part.values) * part.shots for part in ran),
+                dollars=sum(len(part.values) * part.dollars(price) for part in ran),
             )
         )
     return Comparison(exact, shots, calibration_shots, tuple(outcomes))
@@ -180,8 +184,7 @@ def parts(
     calibration_shots: int | None = None,
 ) -> list[Part]:
     """What `estimate` will run, for those who send it all before they wait. The arguments are those of `compare`."""
-    calibration_shots = _calibration_shots(len(values), shots, calibration_shots)
-    own = _left(len(values), shots, 2 * calibration_shots if method.readout else 0, method)
+    calibration_shots, own = _divided(len(values), shots, method, calibration_shots)
     calibration = calibration_templates(measured) if method.readout else ()
     return [Part(circuit, (), np.zeros([1, 0]), calibration_shots) for circuit in calibration] + [
         Part(folded(template, scale), symbols, values, some)
@@ -203,26 +206,9 @@ def estimate(
 
     The arguments are those of `compare`, and so are the errors raised.
     """
-    calibration_shots = _calibration_shots(len(values), shots, calibration_shots)
-    own = _left(len(values), shots, 2 * calibration_shots if method.readout else 0, method)
+    calibration_shots, own = _divided(len(values), shots, method, calibration_shots)
     readout = _calibrated(run, measured, calibration_shots) if method.readout else None
     return mitigated(run, template, symbols, values, measured, own, method, readout)
-
-
-def dollars(
-    template: cirq.Circuit,
-    measured: int,
-    rows: int,
-    shots: int,
-    method: Method,
-    price: Price,
-    calibration_shots: int | None = None,
-) -> float:
-    """What a method costs for so many rows, its calibration included, without the service's own error mitigation."""
-    calibration_shots = _calibration_shots(rows, shots, calibration_shots)
-    own = _left(rows, shots, 2 * calibration_shots if method.readout else 0, method)
-    each = _dollars(template, method, own, price)
-    return rows * each + (_calibration_dollars(measured, calibration_shots, price) if method.readout else 0.0)
 
 
 def mitigated(
@@ -289,6 +275,12 @@ def _calibration_shots(rows: int, shots: int, given: int | None) -> int:
     return whole_number("calibration shots", max(1, min(shots, rows * shots // 40)) if given is None else given, 1)
 
 
+def _divided(rows: int, shots: int, method: Method, calibration_shots: int | None) -> tuple[int, int]:
+    """Shots of either calibration circuit, and what is left for each row."""
+    calibration_shots = _calibration_shots(rows, shots, calibration_shots)
+    return calibration_shots, _left(rows, shots, 2 * calibration_shots if method.readout else 0, method)
+
+
 def _left(rows: int, shots: int, calibration: int, method: Method) -> int:
     """Shots for each row, when those of the calibration are taken."""
     left = (rows * shots - calibration) // rows
@@ -309,15 +301,3 @@ def _calibrated(run: Run, measured: int, shots: int) -> ReadoutError:
 def _mean(each: np.ndarray) -> tuple[float, float]:
     """The mean over rows and its standard error."""
     return float(each.mean()), float(each.std(ddof=1) / np.sqrt(len(each)))
-
-
-def _dollars(template: cirq.Circuit, method: Method, shots: int, price: Price) -> float:
-    """Of one row's circuits."""
-    return sum(
-        Size.of(folded(template, scale)).dollars(price, some, mitigated=False)
-        for scale, some in zip(method.scales, shots_by_scale(method, shots), strict=True)
-    )
-
-
-def _calibration_dollars(measured: int, shots: int, price: Price) -> float:
-    return sum(Size.of(circuit).dollars(price, shots, mitigated=False) for circuit in calibration_templates(measured))
