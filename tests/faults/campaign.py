@@ -29,6 +29,7 @@ from tests.faults import cases as catalogue
 from tests.faults.cases import Case
 from tests.faults.page import page, summary
 from tests.faults.runner import Outcome, Runner, forked
+from tfq_llm.ionq.emulator import machine
 from tfq_llm.ionq.worker_environment import worker_python
 from tfq_llm.progress import Progress
 
@@ -57,6 +58,7 @@ def run(chosen: Sequence[Case], directory: Path, told: Told, runners: int = RUNN
     waiting, outcomes = os.pipe(), os.pipe()
     os.write(waiting[1], b"".join(place.to_bytes(4, "big") for place in range(len(chosen))))
     os.close(waiting[1])
+    os.waitpid(forked(_compile_kernels), 0)  # once, not by all stand-ins at once within the bounds; and no threads stay behind
     gc.collect()
     gc.freeze()  # else every process that is forked copies what its collector looks at
     work = functools.partial(_run_waiting, chosen, directory, waiting[0], outcomes[1])
@@ -75,6 +77,11 @@ def run(chosen: Sequence[Case], directory: Path, told: Told, runners: int = RUNN
                 os.waitpid(pid, 0)
     missing = "its runner died"
     return [found.get(case.number) or Outcome(case.number, crashed=1, notes=[missing]) for case in chosen]
+
+
+def _compile_kernels() -> int:
+    machine.prepare()
+    return 0
 
 
 # What a pipe holds at least on Linux.

@@ -85,6 +85,13 @@ class Histogram:
         return dict(zip(map(str, self.states.tolist()), self.weights.astype(int).tolist(), strict=True))
 
 
+def prepare() -> None:
+    """Runs a circuit each way, so that no job has to wait for kernels to be compiled (a minute, on a new machine) or loaded."""
+    smallest = Circuit(1, (Gate("rx", (0,)),), np.array([0.5]))
+    for conditions in (Conditions(), Conditions(shots=2), Conditions("aria-1", shots=2)):
+        list(run([smallest], conditions, 0))
+
+
 def run(circuits: Sequence[Circuit], conditions: Conditions, seed: int) -> Iterator[tuple[int, Histogram]]:
     """Runs circuits; those of one structure, which differ in their angles alone, as one batch.
 

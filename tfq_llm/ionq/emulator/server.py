@@ -20,7 +20,7 @@ from aiohttp import web
 from tfq_llm.checks import one_of, real_number, whole_number
 from tfq_llm.circuits.noise import IONQ_ERROR_RATES, check_readout
 from tfq_llm.errors import InputError
-from tfq_llm.ionq.emulator import control, v03, v04
+from tfq_llm.ionq.emulator import control, machine, v03, v04
 from tfq_llm.ionq.emulator.desk import Desk, route
 from tfq_llm.ionq.emulator.faults import Fault, Faults
 from tfq_llm.ionq.emulator.jobs import Jobs, Pace
@@ -93,9 +93,10 @@ class Emulator:
         self.stop()
 
     def start(self) -> Emulator:
-        """Listens, and serves in a thread of its own."""
+        """Listens, and serves in a thread of its own; kernels that it needs are compiled before, if they never were."""
         if self._thread is not None:
             raise InputError("the emulator runs already.")
+        machine.prepare()
         listening = _listen(self._port)
         self.url = f"http://{HOST}:{listening.getsockname()[1]}"
         try:
