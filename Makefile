@@ -31,11 +31,14 @@ benchmark-encoder: .venv/installed-dev
 faults: .venv/installed-dev
 	$(BIN)/python -m tests.faults.campaign --write docs/reliability.md
 
+# Two at once, for many tests wait for processes; tests of one file share what they set up, so files stay together.
+PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile
+
 test: .venv/installed-dev
-	$(BIN)/pytest
+	$(PYTEST)
 
 test-fast: .venv/installed-dev
-	$(BIN)/pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 lint: .venv/installed-dev
 	$(BIN)/ruff format --check .

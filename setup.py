@@ -16,6 +16,8 @@ if sys.platform != "linux" or platform.machine() != "x86_64":
 # importlib_resources on every Python.
 TFDS = ["importlib-resources", "tensorflow-datasets>=4.9.7", "tensorflow-metadata<1.18"]
 
+CLUSTER = ["ray>=2.40"]
+
 setup(
     name="tfq-llm",
     version="0.1.0",
@@ -33,12 +35,19 @@ setup(
         "cirq-core==1.5.0",
         "cirq-ionq==1.5.0",
         "filelock>=3.12",
+        "fsspec>=2024.6",
+        "jinja2>=3.1",
+        "matplotlib>=3.9",
         "numba>=0.61",
         "numpy>=2.0,<2.1",
         "omegaconf>=2.3",
+        "optuna>=4",
+        "pandas>=2.2",
+        "pebble>=5",
         "pip>=22.3",
         "platformdirs>=4",
         "psutil>=5.9",
+        "pyDOE3>=1.1",
         "pydantic>=2.7",
         "PyYAML>=6",
         "requests>=2.31",
@@ -46,6 +55,7 @@ setup(
         "scikit-learn>=1.5",
         "scipy>=1.13",
         "setuptools<80",  # tensorflow-hub 0.16.1 imports its pkg_resources, which later releases warn of and then lack
+        "statsmodels>=0.14",
         "sympy",
         "tenacity>=8.2",
         "tensorflow>=2.18.1,<2.19",
@@ -57,19 +67,23 @@ setup(
         "typer>=0.29",
     ],
     extras_require={
+        "cluster": CLUSTER,
         "tfds": TFDS,
         "dev": [
             "build",
             "hypothesis",
-            "matplotlib",
             "mypy",
+            "pandas-stubs",
+            "playwright",
             "pre-commit",
             "pytest",
+            "pytest-xdist",
             "ruff",
             "types-PyYAML",
             "types-psutil",
             "types-requests",
             "types-tqdm",
+            *CLUSTER,
             *TFDS,
         ],
     },
