@@ -28,7 +28,12 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.10,<3.13",
     packages=find_packages(include=["tfq_llm", "tfq_llm.*"]),
-    package_data={"tfq_llm": ["py.typed"], "tfq_llm.ionq": ["worker-requirements.txt"], "tfq_llm.pipelines": ["configs/*.yaml"]},
+    package_data={
+        "tfq_llm": ["py.typed"],
+        "tfq_llm.ionq": ["worker-requirements.txt"],
+        "tfq_llm.pipelines": ["configs/*.yaml"],
+        "tfq_llm.studies.report": ["templates/*"],
+    },
     entry_points={"console_scripts": ["tfq-llm=tfq_llm.cli:main"]},
     install_requires=[
         "aiohttp>=3.9",
@@ -51,6 +56,7 @@ setup(
         "pydantic>=2.7",
         "PyYAML>=6",
         "requests>=2.31",
+        "rich>=13",
         "safetensors>=0.4",
         "scikit-learn>=1.5",
         "scipy>=1.13",

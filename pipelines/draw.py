@@ -44,7 +44,7 @@ def draw(config: str, settings: Sequence[str], qubits: int | None, part: str, sv
     if head.num_qubits is None:
         message = "The configuration leaves the number of qubits to the embedding; %d are drawn. Choose with --qubits."
         logger.info(message, DEFAULT_QUBITS)
-    circuit = _circuit(head, head.num_qubits or DEFAULT_QUBITS, part)
+    circuit = circuit_of(head, head.num_qubits or DEFAULT_QUBITS, part)
     if svg is None:
         return draw_text(circuit, shutil.get_terminal_size().columns if sys.stdout.isatty() else None)
     try:
@@ -54,7 +54,8 @@ def draw(config: str, settings: Sequence[str], qubits: int | None, part: str, sv
     return f"wrote {svg}"
 
 
-def _circuit(head: HeadConfig, qubits: int, part: str) -> cirq.Circuit:
+def circuit_of(head: HeadConfig, qubits: int, part: str) -> cirq.Circuit:
+    """The circuit of a part of the head, with amplitude encoders of so many qubits."""
     if part == "qpu":
         width = head.qpu_qubits(qubits)
         return reuploading_circuit(

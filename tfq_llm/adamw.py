@@ -51,7 +51,13 @@ class FusedAdamW(tf.keras.optimizers.AdamW):
     def _apply_weight_decay(self, variables: Iterable[tf.Variable]) -> None:
         if not self.weight_decay:
             return
-        for variable in variables:
-            if self._use_weight_decay(variable):
-                factor = tf.cast(self.weight_decay, variable.dtype) * tf.cast(self.learning_rate, variable.dtype)
-                variable.assign_sub(variable * factor)
+        # As for the update itself, a strategy with several replicas wants to be asked for each variable's copies.
+        tf.__internal__.distribute.interim.maybe_merge_call(self._decay_all, tf.distribute.get_strategy(), list(variables))
+
+    def _decay_all(self, strategy: tf.distribute.Strategy, variables: list[tf.Variable]) -> None:
+        def decay(variable: tf.Variable) -> None:
+            factor = tf.cast(self.weight_decay, variable.dtype) * tf.cast(self.learning_rate, variable.dtype)
+            variable.assign_sub(variable * factor)
+
+        for variable in filter(self._use_weight_decay, variables):
+            strategy.extended.update(variable, decay, group=False)

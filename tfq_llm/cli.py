@@ -9,7 +9,6 @@ import math
 import os
 import shlex
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,8 @@ from typing import Annotated, Any
 
 import typer
 
+from tfq_llm.cli_options import LabelColumn, Overrides, TextColumn, tensorflow
+from tfq_llm.cli_study import report, study_app
 from tfq_llm.errors import InputError, ServiceError
 from tfq_llm.ionq.credentials import EMULATOR_KEY
 
@@ -33,15 +34,9 @@ encoders_app = typer.Typer(no_args_is_help=True, help="Sentence encoders: what t
 app.add_typer(data_app, name="data")
 app.add_typer(encoders_app, name="encoders")
 app.add_typer(ionq_app, name="ionq")
+app.add_typer(study_app, name="study")
+app.command()(report)
 
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        help="Override a setting, such as head.layers=2. A text that reads as a number needs quotes: 'data.text_column=\"1\"'.",
-    ),
-]
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A finished run directory.")]
 RunPlace = Annotated[
     Path, typer.Argument(metavar="RUN", help="The run directory; what was sent and what came back is kept in it.")
@@ -71,8 +66,6 @@ Prices = Annotated[Path | None, typer.Option(metavar="FILE", help="Prices in pla
 Wait = Annotated[float, typer.Option(min=0, help="For how many seconds results are waited for.")]
 Deadline = Annotated[float, typer.Option(min=0.1, help="Seconds that one request may take.")]
 Settle = Annotated[float, typer.Option(min=0, help="For how many seconds a job is looked for whose reply was lost.")]
-TextColumn = Annotated[str | None, typer.Option(help="Column of the texts, for .csv, .tsv and .jsonl.")]
-LabelColumn = Annotated[str | None, typer.Option(help="Column of the labels, for .csv, .tsv and .jsonl.")]
 
 
 @app.command()
@@ -109,7 +102,7 @@ def train(
     options += ["data.test_rows=null"] if full else []
     path = find(config)
     resolved = load_config(path, [*options, *(overrides or [])])
-    with _tensorflow():
+    with tensorflow():
         from tfq_llm.pipelines.train import train as run_training
 
         directory = run_dir or Path("runs") / path.stem
@@ -127,7 +120,7 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Score a trained model on other labelled data. Texts it was trained on are left out."""
-    with _tensorflow():
+    with tensorflow():
         from tfq_llm.pipelines.evaluate import evaluate as run_evaluation
 
         print(run_evaluation(run, data, text_column, label_column, as_json=as_json))
@@ -141,7 +134,7 @@ def predict(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per text, with all probabilities.")] = False,
 ) -> None:
     """Classify texts with a trained model."""
-    with _tensorflow():
+    with tensorflow():
         from tfq_llm.pipelines.predict import predict as run_prediction
 
         for line in run_prediction(run, texts or [], file, as_json=as_json):
@@ -185,7 +178,7 @@ def results(
     """Run several seeds and print the table of docs/results.md: every head, mean and standard deviation."""
     if data and embeddings:
         raise InputError("give --data or --embeddings, not both.")
-    with _tensorflow():
+    with tensorflow():
         from tfq_llm.pipelines.results import results as run_results
 
         print(run_results(data, embeddings or [], seeds, overrides or [], run_dir))
@@ -199,7 +192,7 @@ def stock_pqc(
     seed: Annotated[int, typer.Option(min=0)] = 0,
 ) -> None:
     """Show TensorFlow Quantum's own `tfq.layers.PQC` at work on the default data: one upload, data as circuits."""
-    with _tensorflow():
+    with tensorflow():
         from tfq_llm.pipelines.stock_pqc import stock_pqc as run_stock_pqc
 
         print(run_stock_pqc(per_class, qubits, epochs, seed))
@@ -224,7 +217,7 @@ def data_fetch(name: Annotated[str, typer.Argument(help="A name from 'data list'
 @encoders_app.command("list")
 def encoders_list() -> None:
     """List the sentence encoders that have names."""
-    with _tensorflow():
+    with tensorflow():
         from tfq_llm.pipelines.lists import encoders_table
 
         print(encoders_table())
@@ -238,7 +231,7 @@ def encoders_build(
     max_tokens: Annotated[int, typer.Option(min=3, help="How much of a text it will read.")] = 128,
 ) -> None:
     """Build a sentence encoder's SavedModel in the cache, so that it loads offline."""
-    with _tensorflow():
+    with tensorflow():
         from tfq_llm import encoders
 
         print(encoders.build(name, max_tokens))
@@ -315,7 +308,7 @@ def ionq_estimate(
     as_json: AsJson = False,
 ) -> None:
     """Say what running RUN's model on IonQ would cost, and how accurate it would be. Nothing is sent."""
-    with _tensorflow():
+    with tensorflow():
         from tfq_llm.pipelines.ionq_estimate import estimate
 
         print(
@@ -350,7 +343,7 @@ def ionq_submit(
     label_column: LabelColumn = None,
 ) -> None:
     """Send sentences' circuits to IonQ, after asking. Results that are there or on their way are not paid for again."""
-    with _tensorflow():
+    with tensorflow():
         from tfq_llm.pipelines.ionq_evaluate import sentences, submit
 
         with _service(run, connection, order, prices) as service:
@@ -379,7 +372,7 @@ def ionq_evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Score RUN's model by IonQ's answers: send what is missing, wait, count. Killed, it goes on where it was."""
-    with _tensorflow():
+    with tensorflow():
         from tfq_llm.pipelines.ionq_evaluate import evaluate, sentences
 
         with _service(run, connection, order, prices, wait) as service:
@@ -408,7 +401,7 @@ def ionq_mitigation(
 ) -> None:
     """Compare ways to mitigate errors on a target: how near each comes to the exact values, and what it costs."""
     order = _order(target, shots, repetition=repetition)
-    with _tensorflow():
+    with tensorflow():
         from tfq_llm.pipelines.ionq_evaluate import sentences
         from tfq_llm.pipelines.ionq_mitigation import mitigation
 
@@ -442,7 +435,7 @@ def ionq_finetune(
     as_json: AsJson = False,
 ) -> None:
     """Train the last parameters of RUN's circuit on a machine, within a budget. Killed, it goes on where it was."""
-    with _tensorflow():
+    with tensorflow():
         from tfq_llm.ionq.budget import Settings
         from tfq_llm.pipelines.ionq_finetune import finetune
 
@@ -589,23 +582,6 @@ def _ask(yes: bool, max_cost: float | None) -> Callable[[str, float], None]:
                 raise InputError("nothing was sent.")
 
     return ask
-
-
-@contextmanager
-def _tensorflow() -> Iterator[None]:
-    """Imports TensorFlow without what its libraries print about GPUs that are not there."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    saved = os.dup(2)
-    with tempfile.TemporaryFile() as said:
-        os.dup2(said.fileno(), 2)
-        try:
-            import tensorflow as tf
-
-            tf.get_logger().setLevel("ERROR")
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
-    yield
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -185,7 +185,7 @@ def load_config(path: Path | str, overrides: list[str] | tuple[str, ...] = ()) -
     Raises:
         InputError: the file cannot be read, or some settings are wrong; the message names every one with its path.
     """
-    return make_config(OmegaConf.merge(read_yaml(path, "data", "head"), _dotlist(overrides)), str(path))
+    return make_config(OmegaConf.merge(read_yaml(path, "data", "head"), dotlist(overrides)), str(path))
 
 
 def read_yaml(path: Path | str, *sections: str) -> Any:
@@ -206,7 +206,8 @@ def text_setting(key: str, text: str) -> str:
     return f"{key}={json.dumps(text, ensure_ascii=False)}"
 
 
-def _dotlist(overrides: list[str] | tuple[str, ...]) -> Any:
+def dotlist(overrides: list[str] | tuple[str, ...]) -> Any:
+    """Overrides "section.key=value" as a mapping of OmegaConf's; raises InputError if they are none."""
     for override in overrides:
         if "=" not in override:
             raise InputError(f"'{override}' is not of the form section.key=value.")

@@ -17,7 +17,20 @@ from tfq_llm import data
 from tfq_llm.cli import main
 
 SETTINGS = ["head.encoder_layers=1", "head_training.epochs=2", "joint.enabled=true", "joint.epochs=1", "tuning.epochs=1"]
-COMMANDS = ("train", "evaluate", "predict", "draw", "settings", "data", "encoders", "results", "stock-pqc", "ionq")
+COMMANDS = (
+    "train",
+    "evaluate",
+    "predict",
+    "draw",
+    "settings",
+    "data",
+    "encoders",
+    "results",
+    "stock-pqc",
+    "ionq",
+    "study",
+    "report",
+)
 Command = Callable[..., tuple[str, str]]
 
 

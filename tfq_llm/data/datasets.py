@@ -91,6 +91,7 @@ class EmbeddingDataset:
         class_names: the classes.
         train: int64 row indices that heads may train on, or None: any.
         validation: int64 row indices to validate on, or None.
+        test: int64 row indices to score on, or None: all that are neither trained nor validated on.
     """
 
     name: str
@@ -99,6 +100,7 @@ class EmbeddingDataset:
     class_names: tuple[str, ...]
     train: np.ndarray | None = None
     validation: np.ndarray | None = None
+    test: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.embeddings)

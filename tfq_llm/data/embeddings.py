@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
-from tfq_llm.data.datasets import EmbeddingDataset
+from tfq_llm.data.datasets import PARTS, EmbeddingDataset
 from tfq_llm.data.labels import number_classes
 from tfq_llm.errors import InputError
 
@@ -19,8 +20,8 @@ def load_embeddings(path: str | Path) -> EmbeddingDataset:
 
     Args:
         path: a file with the arrays `embeddings` (floating point [rows, dim]) and `labels` (integers or strings [rows]);
-            optionally `train` and `validation` (row indices, which then bind every split) and `class_names` (strings). Others
-            are ignored.
+            optionally `train`, `validation` and `test` (row indices, which then bind every split) and `class_names` (strings).
+            Others are ignored.
 
     Raises:
         InputError: the file cannot be read, or an array is missing or does not fit the others.
@@ -29,12 +30,14 @@ def load_embeddings(path: str | Path) -> EmbeddingDataset:
     arrays = _read(path)
     embeddings = _embeddings(path, arrays["embeddings"])
     labels, class_names = _labels(path, arrays["labels"], arrays.get("class_names"), len(embeddings))
-    train, validation = (_indices(path, name, arrays.get(name), len(embeddings)) for name in ("train", "validation"))
-    if train is None and validation is not None:
+    bound = {name: _indices(path, name, arrays.get(name), len(embeddings)) for name in PARTS}
+    if bound["train"] is None and bound["validation"] is not None:
         raise _bad(path, "has 'validation' rows but no 'train' rows")
-    if train is not None and validation is not None and np.intersect1d(train, validation).size:
-        raise _bad(path, "has rows that are both in 'train' and in 'validation'")
-    return EmbeddingDataset(path.stem, embeddings, labels, class_names, train, validation)
+    given = {name: rows for name, rows in bound.items() if rows is not None}
+    for one, other in itertools.combinations(given, 2):
+        if np.intersect1d(given[one], given[other]).size:
+            raise _bad(path, f"has rows that are both in '{one}' and in '{other}'")
+    return EmbeddingDataset(path.stem, embeddings, labels, class_names, **bound)
 
 
 def _bad(path: Path, problem: str) -> InputError:

@@ -112,22 +112,30 @@ def given_split(dataset: TextDataset, validation_fraction: float = 0.15, seed: i
 def embedding_split(dataset: EmbeddingDataset, per_class: int = 256, validation_fraction: float = 0.15, seed: int = 0) -> Split:
     """Divides precomputed embeddings: by the rows they bind if there are any, else by `few_shot_split`.
 
-    Bound training rows without validation rows give up a stratified share. A test row whose embedding equals that of a training
-    or validation row is the same text and is left out.
+    Bound training rows without validation rows give up a stratified share. Where only test rows are bound, the others are drawn
+    from; where they are not, all others are test rows. A test row whose embedding equals that of a training or validation row is
+    the same text and is left out.
 
     Raises:
         InputError: as `few_shot_split`.
     """
-    keys = embedding_keys(dataset.embeddings)
+    keys, names = embedding_keys(dataset.embeddings), dataset.class_names
     if dataset.train is None:
-        return few_shot_split(dataset.labels, per_class, validation_fraction, seed, keys=keys, class_names=dataset.class_names)
-    class_counts(dataset.train, dataset.labels, dataset.class_names)
-    train, validation = dataset.train, dataset.validation
-    if validation is None:
-        train, validation = hold_out(train, dataset.labels, validation_fraction, generator(seed))
+        if dataset.test is None:
+            return few_shot_split(dataset.labels, per_class, validation_fraction, seed, keys=keys, class_names=names)
+        others = np.setdiff1d(np.arange(len(keys)), dataset.test)
+        own = [keys[row] for row in others]
+        # What is left over is no test row here, but the draw is that of any few-shot split.
+        drawn = few_shot_split(dataset.labels[others], per_class, validation_fraction, seed, keys=own, class_names=names)
+        train, validation = others[drawn.train], others[drawn.validation]
+    else:
+        class_counts(dataset.train, dataset.labels, names)
+        train, validation = dataset.train, dataset.validation
+        if validation is None:
+            train, validation = hold_out(train, dataset.labels, validation_fraction, generator(seed))
     seen = {keys[row] for row in [*train, *validation]}
-    test = np.array([row for row, key in enumerate(keys) if key not in seen], dtype=np.int64)
-    return _split(train, validation, test, seed)
+    test = range(len(keys)) if dataset.test is None else dataset.test
+    return _split(train, validation, np.array([row for row in test if keys[row] not in seen], dtype=np.int64), seed)
 
 
 def _split(train: np.ndarray, validation: np.ndarray, test: np.ndarray, seed: int) -> Split:

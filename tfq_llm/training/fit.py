@@ -57,23 +57,70 @@ def resumable_fit(
         TrainingDivergedError: the loss is not finite. The model then has the weights of its best epoch before that, or those it
             came with.
     """
-    steps = math.ceil(len(train[1]) / config.batch_size)
     state = TrainingState.load(state_file) if state_file else TrainingState()
     state.restore(model)
+    inputs, labels = tf.constant(train[0]), tf.constant(train[1])
+    rows = epoch_rows(len(train[1]), config, seed, state.epochs_done)
+    return train_from(
+        state,
+        model,
+        rows.map(lambda batch: (tf.gather(inputs, batch), tf.gather(labels, batch))).prefetch(2),
+        tf.data.Dataset.from_tensor_slices(validation).batch(config.batch_size),
+        config,
+        name=name,
+        steps=math.ceil(len(train[1]) / config.batch_size),
+        state_file=state_file,
+        log_dir=log_dir,
+        callbacks=callbacks,
+    )
+
+
+def train_from(
+    state: TrainingState,
+    model: tf.keras.Model,
+    batches: tf.data.Dataset,
+    validation: tf.data.Dataset,
+    config: FitConfig,
+    *,
+    name: str,
+    steps: int,
+    validation_steps: int | None = None,
+    state_file: Path | None = None,
+    log_dir: Path | None = None,
+    callbacks: Sequence[tf.keras.callbacks.Callback] = (),
+    quiet: bool = False,
+) -> TrainingState:
+    """What is left of `resumable_fit` when the model has the state's weights and the batches are made.
+
+    Args:
+        state: the weights of `model` and what was done before; it is changed in place.
+        model: compiled.
+        batches: of all epochs still to come, one after the other.
+        validation: batches; all of them, or `validation_steps`, are an epoch's.
+        steps: batches of an epoch.
+        quiet: show no progress.
+        config, name, state_file, log_dir, callbacks: as for `resumable_fit`.
+
+    Raises:
+        TrainingDivergedError: as `resumable_fit`.
+    """
     initial = model.get_weights()
-    keeper = EpochKeeper(state, state_file, config.patience)
-    boards = [tf.keras.callbacks.TensorBoard(str(log_dir), write_graph=False)] if log_dir else []
     if state.epochs_done < config.epochs and not state.stopped and not state.diverged:
-        progress = ProgressCallback(name, config.epochs, steps, first_epoch=state.epochs_done)
+        ours: list[tf.keras.callbacks.Callback] = [EpochKeeper(state, state_file, config.patience)]
+        if not quiet:
+            ours.append(ProgressCallback(name, config.epochs, steps, first_epoch=state.epochs_done))
+        if log_dir:
+            ours.append(tf.keras.callbacks.TensorBoard(str(log_dir), write_graph=False))
         if state.epochs_done:
             logger.info("%s: going on after epoch %d of %d", name, state.epochs_done, config.epochs)
         model.fit(
-            _epochs(train, config, seed, state.epochs_done),
+            batches,
             epochs=config.epochs,
             initial_epoch=state.epochs_done,
             steps_per_epoch=steps,
-            validation_data=tf.data.Dataset.from_tensor_slices(validation).batch(config.batch_size),
-            callbacks=[keeper, progress, *boards, *callbacks],
+            validation_data=validation,
+            validation_steps=validation_steps,
+            callbacks=[*ours, *callbacks],
             verbose=0,
         )
     model.set_weights(state.best or initial)
@@ -86,14 +133,11 @@ def resumable_fit(
     return state
 
 
-def _epochs(train: tuple[np.ndarray, np.ndarray], config: FitConfig, seed: int, first_epoch: int) -> tf.data.Dataset:
-    """Batches of all epochs still to come, one after the other, each epoch in an order of its own."""
-    inputs, labels = tf.constant(train[0]), tf.constant(train[1])
-    rows = len(train[1])
+def epoch_rows(rows: int, config: FitConfig, seed: int, first_epoch: int) -> tf.data.Dataset:
+    """Row numbers of every batch of all epochs still to come, one after the other, each epoch in an order of its own."""
 
     def epoch(number: tf.Tensor) -> tf.data.Dataset:
         order = tf.random.experimental.stateless_shuffle(tf.range(rows), seed=tf.stack([tf.constant(seed, tf.int64), number]))
         return tf.data.Dataset.from_tensor_slices(order).batch(config.batch_size)
 
-    batches = tf.data.Dataset.range(first_epoch, config.epochs).flat_map(epoch)
-    return batches.map(lambda order: (tf.gather(inputs, order), tf.gather(labels, order))).prefetch(2)
+    return tf.data.Dataset.range(first_epoch, config.epochs).flat_map(epoch)

@@ -1,0 +1,80 @@
+"""Reports a study, finished or not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tfq_llm.circuits import draw_svg
+from tfq_llm.errors import InputError
+from tfq_llm.pipelines.draw import circuit_of
+from tfq_llm.studies.arms.parameters import encoder_qubits
+from tfq_llm.studies.arms.settings import QuantumSettings
+from tfq_llm.studies.plans.screen import design_of
+from tfq_llm.studies.replay import Replayed, costs, frame, right, tested_rows
+from tfq_llm.studies.report import ReportInput, summary, write_report
+from tfq_llm.studies.study import Study
+from tfq_llm.studies.versions import versions
+
+
+def report(place: str, directory: Path | None = None) -> str:
+    """Writes the report of what a study has so far, and returns its beginning as Markdown.
+
+    Args:
+        place: the study's directory or URL.
+        directory: where the report goes; default: the folder "report" of the study, which then has to be a directory.
+
+    Raises:
+        InputError: there is no study, it has no results, or the report cannot be written.
+    """
+    study = Study.opened(place)
+    if directory is None:
+        if study.store.directory is None:
+            raise InputError(f"the study is at '{place}': name a directory of this machine for its report (--out).")
+        directory = study.store.directory / "report"
+    given = report_input(study)
+    page = write_report(given, directory)
+    return f"{summary(given)}\n\nThe report is {page}."
+
+
+def report_input(study: Study) -> ReportInput:
+    """What a study has so far, as its report wants it.
+
+    Raises:
+        InputError: there are no results yet.
+    """
+    replayed = study.replayed()
+    if not replayed.found:
+        raise InputError(f"the study in '{study.store.url}' has no results yet: run it first.")
+    finals = replayed.finals()
+    return ReportInput(
+        name=Path(study.store.url).name,
+        kind=study.config.kind,
+        config=study.config,
+        rule=study.config.verdict,
+        frame=frame(replayed),
+        costs=costs({result.trial.name: result for _, result in replayed.found}),
+        expected=replayed.size,
+        done=len(replayed.found),
+        right=right(replayed, study.store),
+        test_rows=tested_rows(replayed, study.store),
+        train_rows=study.draws[0].train_rows,
+        confusion={name: result.confusion for name, result in finals.items()},
+        calibration={name: result.calibration for name, result in finals.items()},
+        versions=versions(),
+        failures={entry.trial.name: study.store.failure(entry.trial) or "" for entry in replayed.failed},
+        commands=study.commands(),
+        circuits=_circuits(study, replayed),
+        classes=study.store.embeddings(study.draws[0].data).class_names,
+        design=design_of(study.config.screen) if study.config.kind == "screen" else None,
+    )
+
+
+def _circuits(study: Study, replayed: Replayed) -> dict[str, str]:
+    """SVG drawings of the re-uploading circuit by quantum arm, with the settings of its first finished trial."""
+    found: dict[str, str] = {}
+    for entry, _ in replayed.found:
+        if entry.family == "quantum" and entry.role != "candidate" and entry.arm not in found:
+            head = QuantumSettings.model_validate(entry.trial.settings).head
+            qubits = encoder_qubits(head, entry.trial.input_dim or study.draws[0].dim)
+            found[entry.arm] = draw_svg(circuit_of(head, qubits, "qpu"))
+    return found

@@ -1,0 +1,103 @@
+"""Trials on a real Ray cluster of several nodes, all on this machine."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from tests.studies.doubles import HERE, asks, entry, rows_of_slow_study, slow_study
+from tfq_llm.errors import InputError
+from tfq_llm.studies import cluster
+from tfq_llm.studies.monitor import Monitor
+from tfq_llm.studies.schedule import run
+from tfq_llm.studies.store import Store
+from tfq_llm.studies.worker import Expected
+
+PERFORM = f"{HERE}:perform"
+needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="the extra [cluster] is not installed")
+
+
+def test_a_missing_ray_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(InputError, match=r"install 'tfq-llm\[cluster\]'"):
+        cluster.RayWorkers("auto", str(tmp_path))
+
+
+@needs_ray
+def test_a_store_in_memory_is_refused() -> None:
+    with pytest.raises(InputError, match="memory of this process"):
+        cluster.RayWorkers("auto", "memory://study")
+
+
+@needs_ray
+def test_a_cluster_that_does_not_answer_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "_PATIENCE_SECONDS", 2.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        start = time.monotonic()
+        with pytest.raises(
+            InputError, match=rf"no Ray cluster at '{address}'.*did not answer within 2 seconds.*results are kept"
+        ):
+            cluster.RayWorkers(address, str(tmp_path))
+    assert time.monotonic() - start < 5
+
+
+@pytest.fixture
+def nodes() -> Iterator[object]:
+    """A head without CPUs and two nodes with one each."""
+    # First as a study does it, which keeps Ray quiet.
+    cluster._import_ray()
+    from ray.cluster_utils import Cluster
+
+    memory = 80 << 20
+    head = {"num_cpus": 0, "object_store_memory": memory, "include_dashboard": False}
+    made = Cluster(initialize_head=True, head_node_args=head)
+    try:
+        for _ in range(2):
+            made.add_node(num_cpus=1, object_store_memory=memory)
+        yield made
+    finally:
+        made.shutdown()
+
+
+@needs_ray
+@pytest.mark.slow
+def test_a_study_survives_the_loss_of_a_node(nodes, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:  # type: ignore[no-untyped-def]
+    store, trials = Store(tmp_path / "study"), 80
+
+    def lose_a_node() -> None:
+        while len(list(tmp_path.glob("study/trials/*.json"))) < 10:
+            time.sleep(0.02)
+        nodes.remove_node(next(iter(nodes.worker_nodes)), allow_graceful=False)
+
+    with cluster.RayWorkers(nodes.address, store.url, perform=PERFORM) as workers:
+        assert (workers.busy, workers.capacity) == (2, 4)
+        killer = threading.Thread(target=lose_a_node)
+        killer.start()
+        summary = run(list(slow_study(trials)), store, workers, Monitor())
+        killer.join()
+        assert (summary.done, summary.failed) == (trials, ())
+        assert store.export_rows() == Store(store.url).export_rows() == rows_of_slow_study(trials)
+        # Trials that raise or kill their worker cost only themselves.
+        entries = [entry(1, method="dies"), entry(2, method="dies once"), entry(3, method="raises"), entry(4)]
+        summary = run([asks(entries)], store, workers, Monitor())
+        assert set(summary.failed) == {entries[0].trial.name, entries[2].trial.name}
+        assert "WorkerCrashedError" in (store.failure(entries[0].trial) or "")
+        assert "ZeroDivisionError" in (store.failure(entries[2].trial) or "")
+        until = time.monotonic() + 10
+        while workers.busy > 1:
+            assert time.monotonic() < until
+            time.sleep(0.2)
+        # A machine that does not share the directory is not let in.
+        workers._expected = Expected(workers._expected.versions, (str(tmp_path / "nowhere" / cluster.MARK), "mark"))
+        with pytest.raises(InputError, match=r"does not see the study's directory .*nowhere"):
+            run([asks([entry(30)])], store, workers, Monitor())
+    out, err = capfd.readouterr()
+    assert "raylet" not in out + err

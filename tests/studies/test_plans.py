@@ -1,0 +1,188 @@
+"""What each kind of study runs, without running it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from typing import ClassVar
+
+import pytest
+
+from tfq_llm.errors import InputError
+from tfq_llm.studies.config import StudyConfig, make_study_config
+from tfq_llm.studies.desk import Draw
+from tfq_llm.studies.plans import plan
+from tfq_llm.studies.trial import Entry
+
+HEAD = {"encoder_layers": 2, "connectivity": 1}
+
+
+class Scored:
+    """The part of a result that plans look at: later candidates are better."""
+
+    def __init__(self, entry: Entry) -> None:
+        self.accuracy = 0.5 + 0.01 * entry.candidate
+
+
+def draw(split: int = 0, **changes: object) -> Draw:
+    return dataclasses.replace(Draw("frozen", "d" * 16, split, False, 7, 2, 34, 6), **changes)  # type: ignore[arg-type]
+
+
+def config(kind: str, **settings: object) -> StudyConfig:
+    values = {"kind": kind, "head": HEAD, "splits": 2, "data": {"per_class": 20}, "selection": {"candidates": 3, "folds": 2}}
+    return make_study_config({**values, **settings})
+
+
+def entries(settings: StudyConfig, *draws: Draw) -> list[Entry]:
+    """All that a study asks for, with results that are never bad; and there are as many as it says."""
+    planned = plan(settings, draws or [draw(split) for split in settings.split_seeds])
+    found = []
+    for make in planned.procedures:
+        procedure, results = make(), None
+        try:
+            while True:
+                asked = procedure.send(results)
+                found += asked
+                results = [Scored(entry) for entry in asked]
+        except StopIteration:
+            pass
+    assert len(found) == planned.size
+    return found
+
+
+class TestCompare:
+    def test_every_arm_has_the_same_budget_and_one_score_on_each_split(self):
+        found = entries(config("compare"))
+        finals = Counter((entry.arm, entry.trial.split) for entry in found if entry.role == "final")
+        assert set(finals.values()) == {1}
+        assert {arm for arm, _ in finals} >= {
+            "quantum head",
+            "quantum head, literal",
+            "logistic regression",
+            "PCA MLP",
+            "MLP[192]",
+        }
+        tuned = Counter(entry.arm for entry in found if entry.role == "candidate")
+        assert {tuned[arm] for arm in ("quantum head", "logistic regression", "MLP[48]")} == {2 * 3 * 2}
+
+    def test_the_best_candidate_is_scored_and_selection_sees_no_test_row(self):
+        found = list(entries(config("compare", arms=["quantum head"]), draw()))
+        *candidates, final = found
+        assert {entry.trial.scored_on for entry in candidates} == {"validation"}
+        assert final.trial.settings == candidates[-1].trial.settings
+        assert final.trial.scored_on == "test"
+
+    def test_all_arms_see_the_same_rows(self):
+        found = entries(config("compare"))
+        rows = {(entry.trial.split, entry.trial.fold, entry.trial.scored_on, entry.trial.data) for entry in found}
+        assert len(rows) == 2 * (2 + 1)
+
+    def test_tuned_embeddings_have_one_validation_part_and_no_folds(self):
+        found = entries(config("compare", arms=["SVC"]), draw(has_seen=True))
+        assert {entry.trial.fold for entry in found} == {None}
+        assert len(found) == 3 + 1
+
+    def test_initialisations_are_apart_from_splits(self):
+        found = entries(config("compare", arms=["MLP[0]"], inits=3), draw())
+        assert [entry.trial.init for entry in found if entry.role == "final"] == [0, 1, 2]
+
+    def test_an_arm_of_ones_own(self):
+        own = {"wide": {"like": "MLP[48]", "settings": {"hidden": 7}}}
+        found = entries(config("compare", arms=["wide"], more_arms=own), draw())
+        assert {entry.trial.settings["hidden"] for entry in found} == {7}
+
+    @pytest.mark.parametrize(
+        ("settings", "message"),
+        [
+            ({"arms": ["quantun head"]}, "no arm 'quantun head'. Did you mean 'quantum head'"),
+            ({"more_arms": {"x": {"like": "MLP"}}}, "more_arms.x is like 'MLP', which is no arm"),
+            ({"more_arms": {"x": {"like": "SVC", "settings": {"c": 1.0}}}}, "sets 'c', which 'SVC' does not have"),
+        ],
+    )
+    def test_arms_that_there_are_not(self, settings, message):
+        with pytest.raises(InputError, match=message.replace("[", r"\[")):
+            plan(config("compare", **settings), [draw()])
+
+
+def test_tuning_scores_no_test_row():
+    assert {entry.role for entry in entries(config("tune"))} == {"candidate"}
+
+
+def test_ablations_have_the_settings_that_were_chosen_for_the_whole_head():
+    found = entries(config("ablation"), draw())
+    finals = {entry.arm: entry.trial.settings for entry in found if entry.role == "final"}
+    whole = finals["quantum head"]
+    assert whole == [entry for entry in found if entry.role == "candidate"][-1].trial.settings
+    assert finals["no entanglement"] == {**whole, "entangling": False}
+    assert finals["padding zero"] == {**whole, "padding": "zero"}
+    assert {"PQC frozen at random", "no QPU", "PCA for the amplitude encoder"} < set(finals)
+
+
+class TestScreen:
+    FACTORS: ClassVar = {
+        "encoder_layers": [1, 2],
+        "reuploads": [1, 2],
+        "padding_value": [1.0, 3.0],
+        "learning_rate": [0.002, 0.01],
+    }
+
+    def test_every_run_is_on_every_split_and_fold_and_no_test_row(self):
+        found = entries(config("screen", screen={"factors": self.FACTORS, "centre_points": 1}))
+        assert len(found) == (8 + 1) * 2 * 2
+        assert {entry.trial.scored_on for entry in found} == {"validation"}
+        for name, (low, high) in self.FACTORS.items():
+            at = Counter(entry.trial.settings[name] for entry in found)
+            assert min(at[low], at[high]) == 16
+
+    def test_another_level_reuses_the_rest(self):
+        first = entries(config("screen", screen={"factors": self.FACTORS}))
+        wider = {**self.FACTORS, "padding_value": [1.0, 6.0]}
+        names = {entry.trial.name for entry in first} & {
+            entry.trial.name for entry in entries(config("screen", screen={"factors": wider}))
+        }
+        assert len(names) == 4 * 2 * 2
+
+    @pytest.mark.parametrize(
+        ("settings", "message"),
+        [
+            ({"factors": {"reuploads": [1, 1], "layers": [1, 2]}}, "reuploads"),
+            ({"factors": {"layers": [1, 2]}}, "factors"),
+        ],
+    )
+    def test_designs_that_there_are_not(self, settings, message):
+        with pytest.raises(InputError, match=message):
+            plan(config("screen", screen=settings), [draw()])
+
+
+class TestQubits:
+    def test_growing_inputs_fill_the_register_as_far_as_there_are_components(self):
+        found = entries(config("qubits", qubits={"qubits": [2, 3, 4]}), draw(dim=20))
+        inputs = {entry.factors["qubits"]: entry.trial.input_dim for entry in found}
+        assert inputs == {2: 3, 3: 7, 4: 15}
+        assert {entry.arm for entry in found} == {"quantum head", "logistic regression"}
+
+    def test_fixed_inputs_are_those_of_the_fewest_qubits(self):
+        found = entries(config("qubits", qubits={"qubits": [2, 3], "inputs": "fixed"}), draw(dim=20))
+        assert {entry.trial.input_dim for entry in found} == {3}
+
+    def test_a_register_that_holds_the_embedding_gets_it(self):
+        found = entries(config("qubits", qubits={"qubits": [3, 4]}), draw(dim=6))
+        assert {entry.trial.input_dim for entry in found} == {None}
+
+
+def test_noise_has_an_arm_for_each_training_and_scores_it_under_every_noise():
+    levels = {"train": ["none", "aria-1"], "test": ["none", "aria-1", "depolarizing:0.001,0.01"]}
+    found = entries(config("noise", noise=levels), draw())
+    assert Counter(entry.arm for entry in found) == {"noise-blind": 3, "trained under aria-1": 3, "logistic regression": 1}
+    blind = [entry.trial for entry in found if entry.arm == "noise-blind"]
+    assert len({trial.training_name for trial in blind}) == 1
+    assert {trial.conditions["noise"] for trial in blind} == set(levels["test"])
+
+
+def test_shots_score_one_training_and_train_with_shots():
+    found = entries(config("shots", shots={"shots": [10, 100], "train_shots": [50]}), draw())
+    exact = [entry.trial for entry in found if entry.arm == "trained exactly"]
+    assert [trial.conditions for trial in exact] == [{}, {"shots": 10}, {"shots": 100}]
+    assert len({trial.training_name for trial in exact}) == 1
+    (sampled,) = [entry.trial for entry in found if entry.arm == "trained with shots"]
+    assert (sampled.settings["shots"], sampled.settings["gradient"]) == (50, "parameter-shift")

@@ -1,0 +1,95 @@
+"""The commands `tfq-llm study …` and `tfq-llm report`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tfq_llm.cli_options import LabelColumn, Overrides, TextColumn, tensorflow
+from tfq_llm.errors import InputError
+
+study_app = typer.Typer(no_args_is_help=True, help="Studies: does the quantum head help, which part of it, and how sure is that?")
+
+KINDS = {
+    "compare": "All arms, quantum and classical, each tuned with the same budget on the same validation folds, then scored once.",
+    "ablation": "The quantum head with one part taken out at a time.",
+    "screen": "Main effects and interactions of the head's settings, by a two-level design.",
+    "qubits": "Accuracy against the number of qubits.",
+    "noise": "Training and scoring under gate noise: noise-aware against noise-blind.",
+    "shots": "Training and scoring with a finite number of shots.",
+    "tune": "Search settings of arms by validation folds; no test row is scored.",
+}
+
+Config = Annotated[
+    str | None, typer.Argument(metavar="[CONFIG]", help="A YAML file, or the name of one that comes with the package.")
+]
+Data = Annotated[
+    str | None, typer.Option(metavar="NAME_OR_PATH", help="A named set, a file, or a directory of .tsv (data.name).")
+]
+Embeddings = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="FILE.npz", help="Embeddings in place of texts: one file, or one for each split (give it again)."),
+]
+Place = Annotated[
+    str | None, typer.Option("--study-dir", metavar="DIR_OR_URL", help="Where it is kept. Default: runs/studies/ and CONFIG.")
+]
+NumWorkers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes. Default: one for each core.")]
+Cluster = Annotated[str | None, typer.Option(metavar="ADDRESS", help="A Ray cluster to run on: HOST:PORT, or auto.")]
+Known = Annotated[Path | None, typer.Option(metavar="FILE.csv", help="Finished trials, which are not run again.")]
+Export = Annotated[Path | None, typer.Option(metavar="FILE.csv", help="Write all finished trials, for --known elsewhere.")]
+
+
+def _add(kind: str, text: str) -> None:
+    @study_app.command(kind, help=f"{text} A study that was stopped goes on when the same command is given again.")
+    def command(
+        config: Config = None,
+        data: Data = None,
+        text_column: TextColumn = None,
+        label_column: LabelColumn = None,
+        embeddings: Embeddings = None,
+        overrides: Overrides = None,
+        place: Place = None,
+        workers: NumWorkers = None,
+        cluster: Cluster = None,
+        known: Known = None,
+        export: Export = None,
+    ) -> None:
+        from tfq_llm.config import text_setting
+        from tfq_llm.pipelines.configs import find
+        from tfq_llm.studies.config import load_study_config
+
+        if embeddings and (data or text_column or label_column):
+            raise InputError("--embeddings take the place of texts: leave out --data, --text-column and --label-column.")
+        given = {"name": data, "text_column": text_column, "label_column": label_column}
+        options = [text_setting(f"data.{key}", value) for key, value in given.items() if value is not None]
+        options += [f"data.embeddings=[{','.join(repr(str(file)) for file in embeddings)}]"] if embeddings else []
+        path = find(config or f"study-{kind}")
+        resolved = load_study_config(path, [f"kind={kind}", *options, *(overrides or [])])
+        with tensorflow():
+            from tfq_llm.pipelines.study import study
+
+            where = place or str(Path("runs") / "studies" / path.stem.removeprefix("study-"))
+            print(study(resolved, where, workers, cluster, known, export, _this_command()))
+
+
+for _kind, _text in KINDS.items():
+    _add(_kind, _text)
+
+
+def report(
+    place: Annotated[str, typer.Argument(metavar="STUDY", help="A study's directory or URL.")],
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Default: the folder report of the study.")] = None,
+) -> None:
+    """Report a study, finished or not: verdict, tables with intervals, plots; as HTML, Markdown, CSV and for TensorBoard."""
+    with tensorflow():
+        from tfq_llm.pipelines.report import report as write
+
+        print(write(place, out))
+
+
+def _this_command() -> str:
+    return shlex.join(["tfq-llm", *sys.argv[1:]])

@@ -1,0 +1,174 @@
+"""The whole configuration of a study: what is compared, on which rows, and the rule for its verdict. No TensorFlow here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
+
+from omegaconf import OmegaConf
+from pydantic import Field, model_validator
+
+from tfq_llm.config import FitConfig, HeadConfig, PhaseConfig, Section, SentenceEncoderConfig, dotlist, read_yaml, validated
+from tfq_llm.execution import MAX_QUBITS
+from tfq_llm.studies.verdict_rule import VerdictRule
+
+T = TypeVar("T")
+Several = Annotated[tuple[T, ...], Field(strict=False)]
+"""A list in YAML."""
+
+Level: TypeAlias = "int | float | str | bool"
+Kind = Literal["screen", "qubits", "ablation", "noise", "shots", "compare", "tune"]
+
+
+class StudyDataConfig(Section):
+    """Which rows are drawn from, and in which states of the sentence encoder they are embedded."""
+
+    name: str = Field("movie-reviews", description="a named set, a file, or a directory of train/dev/test .tsv")
+    embeddings: Several[str] = Field(
+        (), description=".npz files in place of texts: one for all splits, or files that bind their rows, one for each split"
+    )
+    states: Several[Literal["frozen", "tuned"]] = Field(
+        ("frozen",), description="of the sentence encoder; each is a table of its own"
+    )
+    test: str | None = Field(None, description="a set of texts to score on, if not the rows that are not drawn")
+    text_column: str | None = Field(None, description="column of the texts in a .csv, .tsv or .jsonl; default: the obvious one")
+    label_column: str | None = Field(None, description="column of the labels, likewise")
+    per_class: int = Field(256, ge=2, description="rows per class that are drawn, to train and to validate")
+    validation_fraction: float = Field(0.15, gt=0, lt=1, description="share of them that validates when nothing is selected")
+    test_rows: int | None = Field(None, ge=2, description="score a stratified part of the test rows; all of them if not set")
+
+
+class SelectionConfig(Section):
+    """How every arm's settings are chosen: on each split anew, by validation folds of the drawn rows, the same for all arms."""
+
+    candidates: int = Field(8, ge=1, description="settings tried for each arm and split, the arm's default first; 1: no search")
+    folds: int = Field(3, ge=1, description="of cross-validation on the drawn rows; 1: the split's own validation rows")
+    sampler: Literal["tpe", "random"] = Field("tpe", description="of candidates, by Optuna")
+    batch: int = Field(4, ge=1, description="candidates that are asked for at once")
+
+
+class ScreenConfig(Section):
+    """A two-level design over settings of the quantum head, scored on validation folds."""
+
+    factors: dict[str, Annotated[tuple[Level, Level], Field(strict=False)]] = Field(
+        {
+            "encoder_layers": (2, 6),
+            "encoder_connectivity": (2, 8),
+            "padding_value": (1.0, 3.0),
+            "reuploads": (1, 3),
+            "connectivity": (1, 2),
+            "learning_rate": (0.002, 0.01),
+        },
+        description="low and high level of each setting of the head or its training",
+    )
+    log: Several[str] = Field(("learning_rate",), description="factors whose centre is the geometric mean")
+    design: Literal["fractional-factorial", "plackett-burman", "full-factorial"] = Field(
+        "fractional-factorial", description="of the runs"
+    )
+    resolution: int | None = Field(
+        None,
+        ge=3,
+        description="of a fractional factorial; default: 4, which keeps main effects apart from pairs, or what runs allow",
+    )
+    runs: int | None = Field(None, ge=4, description="of the design, without centre points; default: as few as will do")
+    centre_points: int = Field(2, ge=0, description="runs at the centre, to see curvature")
+
+
+class QubitsConfig(Section):
+    """Accuracy against the number of qubits."""
+
+    qubits: Several[int] = Field((4, 6, 8, 10, 12), description="of amplitude encoder and re-uploading circuit")
+    inputs: Literal["fixed", "growing"] = Field(
+        "growing", description="principal components: as many as the fewest qubits hold, or as many as each number holds"
+    )
+
+
+class NoiseConfig(Section):
+    """Training and scoring under gate noise, each combination an arm of its own."""
+
+    train: Several[str] = Field(("none", "aria-1"), description="noise to train under; none is noise-blind")
+    test: Several[str] = Field(
+        ("none", "forte-1", "aria-1", "depolarizing:0.001,0.01", "depolarizing:0.003,0.03"), description="noise to score under"
+    )
+    trajectories: int = Field(8, ge=1, description="noisy circuits for each sample and step of training")
+    test_trajectories: int = Field(64, ge=1, description="noisy circuits for each scored row")
+
+
+class ShotsConfig(Section):
+    """Training and scoring with a finite number of shots."""
+
+    shots: Several[int] = Field((10, 30, 100, 300, 1000, 10_000), description="of scoring, after exact training")
+    train_shots: Several[int] = Field((10, 100, 1000), description="of training and scoring alike")
+    gradient: Literal["adjoint", "parameter-shift", "spsa"] = Field("parameter-shift", description="of training with shots")
+
+
+class ArmConfig(Section):
+    """An arm of one's own: another arm with other settings."""
+
+    like: str = Field(description="the arm it begins with")
+    settings: dict[str, str | int | float | bool | None] = Field({}, description="what differs")
+
+
+class StudyConfig(Section):
+    """Everything that decides a study."""
+
+    kind: Kind = Field(description="what is studied")
+    data: StudyDataConfig = Field(StudyDataConfig(), description="Which rows, and their embeddings.")
+    encoder: SentenceEncoderConfig = Field(SentenceEncoderConfig(), description="The sentence encoder.")
+    tuning: PhaseConfig = Field(
+        PhaseConfig(epochs=4, learning_rate=6e-5, weight_decay=0.01, patience=4),
+        description="Contrastive tuning of the sentence encoder, for the state tuned.",
+    )
+    head: HeadConfig = Field(HeadConfig(), description="The quantum head where nothing else is said.")
+    fit: FitConfig = Field(FitConfig(), description="Its training.")
+    splits: int = Field(10, ge=1, description="how many draws of rows")
+    first_split: int = Field(0, ge=0, description="seed of the first of them; the others follow")
+    inits: int = Field(1, ge=1, description="initialisations of each finished arm on each split")
+    selection: SelectionConfig = Field(SelectionConfig(), description="How settings are chosen.")
+    arms: Several[str] = Field((), description="of compare and tune, by name; default: all but ablations")
+    more_arms: dict[str, ArmConfig] = Field({}, description="arms of one's own, by name")
+    screen: ScreenConfig = Field(ScreenConfig(), description="The screening design.")
+    qubits: QubitsConfig = Field(QubitsConfig(), description="The study of the number of qubits.")
+    noise: NoiseConfig = Field(NoiseConfig(), description="The study of noise.")
+    shots: ShotsConfig = Field(ShotsConfig(), description="The study of shots.")
+    verdict: VerdictRule = Field(VerdictRule(), description="The rule by which the report decides.")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> StudyConfig:
+        bad = [str(qubits) for qubits in self.qubits.qubits if not 2 <= qubits <= MAX_QUBITS]
+        if bad:
+            raise ValueError(f"qubits.qubits has {', '.join(bad)}, but must be from 2 to {MAX_QUBITS}")
+        known = {*HeadConfig.model_fields, *FitConfig.model_fields}
+        unknown = [name for name in self.screen.factors if name not in known]
+        if unknown:
+            raise ValueError(f"screen.factors has {', '.join(unknown)}, which no setting of the head or its training is called")
+        if self.data.embeddings and (self.data.test or len(self.data.states) > 1 or self.data.states[0] != "frozen"):
+            raise ValueError("data.embeddings are fixed vectors: leave out data.test and data.states")
+        if len(set(self.data.states)) < len(self.data.states) or not self.data.states:
+            raise ValueError("data.states must have each state once, and one at least")
+        if not self.data.embeddings and "tuned" in self.data.states and not self.tuning.enabled:
+            raise ValueError("the state tuned needs tuning.enabled")
+        return self
+
+    @property
+    def split_seeds(self) -> range:
+        """Seeds of the splits."""
+        return range(self.first_split, self.first_split + self.splits)
+
+
+def load_study_config(path: Path | str, overrides: list[str] | tuple[str, ...] = ()) -> StudyConfig:
+    """Reads and validates a YAML file.
+
+    Args:
+        path: the file.
+        overrides: "section.key=value" each, as in `--set`.
+
+    Raises:
+        InputError: the file cannot be read, or some settings are wrong; the message names every one with its path.
+    """
+    return make_study_config(OmegaConf.merge(read_yaml(path, "data", "verdict"), dotlist(overrides)), str(path))
+
+
+def make_study_config(settings: Any, origin: str = "study") -> StudyConfig:
+    """Validates a mapping of settings as a whole; raises InputError as `load_study_config`."""
+    return validated(StudyConfig, settings, origin)

@@ -1,0 +1,46 @@
+"""What each kind of study runs, as procedures: a procedure says what may run together, and goes on when it has the results.
+
+A study is planned anew whenever it is run or reported: what it wants follows from its configuration and from results alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tfq_llm.studies.config import StudyConfig
+from tfq_llm.studies.desk import Draw
+from tfq_llm.studies.plans import ablation, compare, noise, qubits, screen, shots
+from tfq_llm.studies.trial import Procedure
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a study runs.
+
+    Attributes:
+        procedures: each makes a procedure, for a procedure can be gone through once only.
+        size: how many entries they have in all, when none fails.
+    """
+
+    procedures: tuple[Callable[[], Procedure], ...]
+    size: int
+
+
+def plan(config: StudyConfig, draws: Sequence[Draw]) -> Plan:
+    """The plan of a study at its places.
+
+    Raises:
+        InputError: the configuration does not go together, or names arms or levels that there are not.
+    """
+    kinds = {
+        "screen": screen.steps,
+        "qubits": qubits.steps,
+        "ablation": ablation.steps,
+        "noise": noise.steps,
+        "shots": shots.steps,
+        "compare": compare.steps,
+        "tune": compare.tuning_steps,
+    }
+    steps = [step for draw in draws for step in kinds[config.kind](config, draw)]
+    return Plan(tuple(step.procedure for step in steps), sum(step.size for step in steps))

@@ -1,0 +1,32 @@
+"""Accuracy against the number of qubits, beside logistic regression on the same inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tfq_llm.config import HeadConfig
+from tfq_llm.studies.config import StudyConfig
+from tfq_llm.studies.desk import Desk, Draw
+from tfq_llm.studies.plans.step import QUANTUM, Step, all_arms, at_once
+from tfq_llm.studies.trial_rows import most_components
+
+
+def steps(config: StudyConfig, draw: Draw) -> Iterator[Step]:
+    """One step: every number of qubits, on principal components when the register does not hold the embedding."""
+    entries = []
+    for qubits in config.qubits.qubits:
+        components = _components(config, draw, qubits)
+        desk = Desk(config, draw, None if components == draw.dim else components)
+        head = config.head.model_dump() | {"num_qubits": qubits, "encoder_connectivity": None}
+        found = all_arms(desk, HeadConfig.model_validate(head))
+        factors = {"qubits": qubits, "inputs": components}
+        for name in (QUANTUM, "logistic regression"):
+            entries += desk.final(found[name], found[name].defaults, factors)
+    yield at_once(entries)
+
+
+def _components(config: StudyConfig, draw: Draw, qubits: int) -> int:
+    """How many inputs there are: all amplitudes but the padding's, as far as the training rows have components."""
+    held = min(config.qubits.qubits) if config.qubits.inputs == "fixed" else qubits
+    free = 2**held - (config.head.padding == "constant")
+    return draw.dim if free >= draw.dim else min(free, most_components(draw.train_rows, draw.dim))

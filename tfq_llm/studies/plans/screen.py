@@ -1,0 +1,43 @@
+"""A two-level design over settings of the quantum head: every run on every split, scored on validation rows only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tfq_llm.studies.config import ScreenConfig, StudyConfig
+from tfq_llm.studies.designs import Design, two_level
+from tfq_llm.studies.desk import Desk, Draw
+from tfq_llm.studies.plans.step import QUANTUM, Step, all_arms, at_once
+from tfq_llm.studies.trial import Scalar
+
+
+def design_of(screen: ScreenConfig) -> Design:
+    """The runs of a screening study.
+
+    Raises:
+        InputError: there are more factors than runs, levels that are equal, or no such design.
+    """
+    return two_level(
+        screen.factors,
+        kind=screen.design,
+        runs=screen.runs,
+        resolution=screen.resolution,
+        centre_points=screen.centre_points,
+        log=[name for name in screen.log if name in screen.factors],
+    )
+
+
+def steps(config: StudyConfig, draw: Draw) -> Iterator[Step]:
+    """One step: all runs at once, with the default of every setting that is no factor."""
+    desk = Desk(config, draw)
+    arm = all_arms(desk)[QUANTUM]
+    entries = []
+    for number, levels in enumerate(design_of(config.screen).runs):
+        settings = {**arm.defaults, **{name: _typed(value, arm.defaults[name]) for name, value in levels.items()}}
+        entries += desk.folds(arm, settings, "design", {**levels, "run": number})
+    yield at_once(entries)
+
+
+def _typed(value: Scalar, default: Scalar) -> Scalar:
+    """A level as the setting takes it: 3 for a setting of real numbers is 3.0."""
+    return float(value) if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool) else value

@@ -1,0 +1,153 @@
+"""Embeddings of a study's texts: every split of every state in the study's store, each computed once."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tfq_llm import data
+from tfq_llm.cache import cache_dir
+from tfq_llm.data import EmbeddingDataset, TextDataset
+from tfq_llm.data.duplicates import text_key
+from tfq_llm.data.splits import embedding_split
+from tfq_llm.errors import InputError
+from tfq_llm.studies.config import StudyConfig
+from tfq_llm.studies.desk import Draw
+from tfq_llm.studies.store import Store
+
+
+def draws(config: StudyConfig, store: Store) -> list[Draw]:
+    """Puts the study's embeddings into its store, unless they are there, and says what is drawn from them.
+
+    Raises:
+        InputError: the data cannot be read or divided; or there is not one file for each split, where files bind their rows.
+    """
+    if config.data.embeddings:
+        return list(_given(config, store))
+    return list(_of_texts(config, store))
+
+
+def _given(config: StudyConfig, store: Store) -> Iterator[Draw]:
+    files, seeds = config.data.embeddings, config.split_seeds
+    datasets = [data.load_embeddings(file) for file in files]
+    bound = [dataset.train is not None for dataset in datasets]
+    if len(files) > 1 and len(files) != len(seeds):
+        raise InputError(
+            f"there are {len(files)} files of embeddings and {len(seeds)} splits: give one file for each split, or one."
+        )
+    if len(files) == 1 and bound[0] and len(seeds) > 1:
+        raise InputError(
+            f"'{files[0]}' binds its training rows, the work of one split, and there are {len(seeds)}: set splits to 1, or "
+            "give a file for each split."
+        )
+    if len({dataset.embeddings.shape[1] for dataset in datasets}) > 1 or len({len(each.class_names) for each in datasets}) > 1:
+        raise InputError("the files of embeddings differ in dimensions or classes, so they are no splits of one task.")
+    for number, seed in enumerate(seeds):
+        dataset = datasets[number % len(files)]
+        yield _draw(config, store, dataset, seed, "given", has_seen=dataset.train is not None)
+
+
+def _of_texts(config: StudyConfig, store: Store) -> Iterator[Draw]:
+    texts, test = _texts(config)
+    kept = _Kept(store, config, texts.digest())
+    frozen = kept.get("frozen", None, lambda: _frozen(config, texts, test))
+    for seed in config.split_seeds:
+        for state in config.data.states:
+            dataset = (
+                frozen if state == "frozen" else kept.get(state, seed, functools.partial(_tuned, config, texts, frozen, seed))
+            )
+            yield _draw(config, store, dataset, seed, state, has_seen=state == "tuned")
+
+
+def _texts(config: StudyConfig) -> tuple[TextDataset, np.ndarray | None]:
+    """All texts, and the rows of those to score on if these are a set of their own."""
+    settings = config.data
+    columns = {"text_column": settings.text_column, "label_column": settings.label_column}
+    pool = data.load(settings.name, **columns).deduplicated()
+    if settings.test is None:
+        return pool, None
+    test = data.load(settings.test, **columns).deduplicated()
+    if test.class_names != pool.class_names:
+        raise InputError(
+            f"the test set '{test.name}' has the classes {', '.join(test.class_names)}, and '{pool.name}' has "
+            f"{', '.join(pool.class_names)}: both need the same."
+        )
+    shared = {text_key(text) for text in pool.texts} & {text_key(text) for text in test.texts}
+    if shared:
+        raise InputError(
+            f"{len(shared):,} texts of the test set '{test.name}' are in '{pool.name}' too, such as '{min(shared)[:60]}': a "
+            "score on texts that were trained on says nothing. Take them out of one of the two."
+        )
+    both = dataclasses.replace(pool, texts=pool.texts + test.texts, labels=np.concatenate([pool.labels, test.labels]), parts=None)
+    return both, np.arange(len(pool), len(both))
+
+
+def _frozen(config: StudyConfig, texts: TextDataset, test: np.ndarray | None) -> EmbeddingDataset:
+    from tfq_llm.training.trained import embed, encoder_from_config
+
+    vectors = embed(encoder_from_config(config.encoder), texts.texts, "embedding, sentence encoder frozen")
+    return EmbeddingDataset(texts.name, vectors, texts.labels, texts.class_names, test=test)
+
+
+def _tuned(config: StudyConfig, texts: TextDataset, frozen: EmbeddingDataset, seed: int) -> EmbeddingDataset:
+    """Embeddings by a sentence encoder that is tuned on the rows that the frozen ones are divided into by this seed."""
+    from tfq_llm.training.contrastive import tune_sentence_encoder
+    from tfq_llm.training.trained import embed, encoder_from_config
+
+    split = embedding_split(frozen, config.data.per_class, config.data.validation_fraction, seed)
+    encoder = encoder_from_config(config.encoder, trainable=True)
+    strings = np.array(texts.texts, dtype=object)
+    train, validation = [(strings[rows], texts.labels[rows]) for rows in (split.train, split.validation)]
+    key = json.dumps([frozen.digest(), config.tuning.model_dump(), config.encoder.model_dump(), config.data.model_dump(), seed])
+    state_file = cache_dir("study-tuning") / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.state"
+    title = f"tuning the sentence encoder on split {seed}"
+    tune_sentence_encoder(encoder, train, validation, config.tuning, name=title, seed=seed, state_file=state_file)
+    vectors = embed(encoder, texts.texts, f"embedding, sentence encoder tuned on split {seed}")
+    state_file.unlink(missing_ok=True)
+    return dataclasses.replace(frozen, embeddings=vectors, train=split.train, validation=split.validation)
+
+
+def _draw(config: StudyConfig, store: Store, dataset: EmbeddingDataset, seed: int, state: str, has_seen: bool) -> Draw:
+    split = embedding_split(dataset, config.data.per_class, config.data.validation_fraction, seed)
+    digest = store.keep_embeddings(dataset)
+    shape = dataset.embeddings.shape[1], len(dataset.class_names), len(split.train), len(split.validation)
+    return Draw(state, digest, seed, has_seen, *shape)
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """Embeddings that are in the store already are found by what they were made of, and made otherwise.
+
+    Attributes:
+        store: of the study.
+        config: of the study.
+        texts: digest of the texts.
+    """
+
+    store: Store
+    config: StudyConfig
+    texts: str
+
+    def get(self, state: str, seed: int | None, make: Callable[[], EmbeddingDataset]) -> EmbeddingDataset:
+        """Of a state, for a split if they differ by it."""
+        encoder, settings = self.config.encoder.model_dump(mode="json"), self.config.data
+        made_of: dict[str, Any] = {"texts": self.texts, "encoder": encoder, "state": state, "test": settings.test}
+        if seed is not None:
+            tuning = self.config.tuning.model_dump(mode="json")
+            made_of |= {"seed": seed, "tuning": tuning, "rows": [settings.per_class, settings.validation_fraction]}
+        name = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]
+        digest = self.store.digest_of(name)
+        if digest is not None:
+            with suppress(InputError):  # they are damaged, or were taken away
+                return self.store.embeddings(digest)
+        dataset = make()
+        self.store.keep_digest(name, self.store.keep_embeddings(dataset))
+        return dataset

@@ -1,0 +1,1 @@
+"""Charts of studies: each takes a width in inches and numbers, and returns a figure."""

@@ -1,0 +1,112 @@
+"""compare and ablation: all arms beside the quantum head."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tfq_llm.studies.report.document import Block, Headline, Section, Text
+from tfq_llm.studies.report.input import ReportInput
+from tfq_llm.studies.report.parts.arms import arms_table, compared
+from tfq_llm.studies.report.parts.differences import differences_chart
+from tfq_llm.studies.report.parts.evidence import mcnemar_tables, power_table, runs_chart
+from tfq_llm.studies.report.parts.means import mean_of, means_table
+from tfq_llm.studies.report.parts.numbers import counted, listed
+from tfq_llm.studies.report.parts.trials import finals, scope
+from tfq_llm.studies.statistics.comparisons import Comparisons
+
+
+def report(study: ReportInput) -> tuple[list[Headline], list[Section]]:
+    """The answer for each state of the embeddings, and what belongs to it."""
+    found = {state: compared(study, state) for state in study.states}
+    return [_headline(study, state, of_state) for state, of_state in found.items()], _sections(study, found)
+
+
+def _headline(study: ReportInput, state: str, found: Comparisons | str) -> Headline:
+    """The verdict against the best classical arm, or what every ablation costs."""
+    if isinstance(found, str):
+        return _nothing_yet(study, state, found)
+    blocks: tuple[Block, ...] = (arms_table(study, state, found), _forest(study, state, found))
+    if study.kind == "ablation":
+        return _ablations(study, state, found, blocks)
+    if found.overall is None:
+        return _counted(study, state, found, blocks)
+    claims = {
+        "better": f"The {found.quantum_arm} is better",
+        "worse": f"The {found.quantum_arm} is worse",
+        "no difference seen": "No difference seen",
+        "too few runs": "Too few runs to tell",
+    }
+    where = f"{scope(study, state)} Against {found.best_classical}, the best classical arm by validation."
+    return Headline(state, where, found.overall.kind, claims[found.overall.kind], found.overall.sentence, blocks)
+
+
+def _nothing_yet(study: ReportInput, state: str, why: str) -> Headline:
+    """When there is nothing to compare."""
+    means = [mean_of(study, str(arm), trials) for arm, trials in finals(study, state).groupby("arm", sort=False)]
+    table = means_table(study, state, "arms", f"Arms so far. {scope(study, state)}", means)
+    return Headline(
+        state, f"{state.capitalize()} embeddings.", "too few runs", "Too few runs to tell", why, (table,) if means else ()
+    )
+
+
+def _forest(study: ReportInput, state: str, found: Comparisons) -> Block:
+    if study.kind == "ablation":
+        title, below, above = "What each part is worth: whole head − head without it", "better without", "part helps"
+    else:
+        title, below, above = f"{found.quantum_arm} − other arm", "other arm better", f"{found.quantum_arm} better"
+    return differences_chart(study, state, "differences", title, found.comparisons, below, above)
+
+
+def _ablations(study: ReportInput, state: str, found: Comparisons, blocks: tuple[Block, ...]) -> Headline:
+    kinds = {one.other: one.verdict.kind for one in found.comparisons if one.family == "ablation"}
+    if set(kinds.values()) <= {"too few runs"}:
+        sentence = found.comparisons[0].verdict.sentence if found.comparisons else "No ablation has finished."
+        return Headline(state, scope(study, state), "too few runs", "Too few runs to tell", sentence, blocks)
+    number = _count(kinds, "better")
+    claim = f"{number} of {counted(len(kinds), 'part')} {'matters' if number == 1 else 'matter'}"
+    return Headline(state, scope(study, state), None, claim, _parts(kinds), blocks)
+
+
+def _counted(study: ReportInput, state: str, found: Comparisons, blocks: tuple[Block, ...]) -> Headline:
+    kinds = {one.other: one.verdict.kind for one in found.comparisons}
+    if set(kinds.values()) <= {"too few runs"}:
+        return Headline(
+            state, scope(study, state), "too few runs", "Too few runs to tell", found.comparisons[0].verdict.sentence, blocks
+        )
+    claim = f"The {found.quantum_arm} is better than {_count(kinds, 'better')} of {counted(len(kinds), 'arm')}"
+    return Headline(state, scope(study, state), None, claim, "There is no classical arm to compare it with.", blocks)
+
+
+def _count(kinds: Mapping[str, str], kind: str) -> int:
+    return sum(found == kind for found in kinds.values())
+
+
+def _parts(kinds: Mapping[str, str]) -> str:
+    phrases = {
+        "better": "The whole head is better than: {}.",
+        "worse": "It is worse than: {}.",
+        "no difference seen": "No difference is seen to: {}.",
+        "too few runs": "There are too few runs to tell for: {}.",
+    }
+    named = {kind: [arm for arm, found in kinds.items() if found == kind] for kind in phrases}
+    return " ".join(phrase.format(listed(named[kind])) for kind, phrase in phrases.items() if named[kind])
+
+
+def _sections(study: ReportInput, compared_states: dict[str, Comparisons | str]) -> list[Section]:
+    """Every run, power, and McNemar's tests."""
+    runs: list[Block] = []
+    power: list[Block] = []
+    tests: list[Block] = []
+    for state, found in compared_states.items():
+        if not finals(study, state).empty:
+            runs.append(runs_chart(study, state))
+        if not isinstance(found, str):
+            power.append(power_table(study, state, found))
+            tests += mcnemar_tables(study, state, found)
+    asked = "Are there enough splits? Splits are draws of the few labelled rows; accuracy differs from draw to draw."
+    same = "On the test rows of one split, two trained heads can be compared row by row."
+    return [
+        Section("runs", "Every run", tuple(runs)),
+        Section("power", "Power", (Text(asked), *power) if power else ()),
+        Section("mcnemar", "McNemar's test, split by split", (Text(same), *tests) if tests else ()),
+    ]
