@@ -86,6 +86,7 @@ def start(folder: Path, dies_in_epoch: int = -1) -> Iterator[list[subprocess.Pop
             task = {"type": "worker", "index": cluster.index}
             config = {"cluster": {"worker": cluster.workers}, "task": task}
             environment = os.environ | {"TF_CONFIG": json.dumps(config), "TF_NUM_INTRAOP_THREADS": "1", "OMP_NUM_THREADS": "1"}
+            environment["TFQ_LLM_CACHE"] = str(folder / "cache")
             command = [sys.executable, "-c", code, str(folder), str(dies_in_epoch)]
             processes.append(subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True))
         yield processes

@@ -99,7 +99,8 @@ def _layer(loaded: Any, directory: Path, output_key: str | None, trainable: bool
 
 def _probe(layer: HubLayer, inputs: Any, complaint: str) -> Any:
     try:
-        return layer(inputs, training=False)
+        # In a strategy's scope a SavedModel can be called only as one of its replicas does.
+        return tf.distribute.get_strategy().run(layer, args=(inputs,), kwargs={"training": False})
     except _CALL_ERRORS as error:
         raise InputError(f"{complaint} ({str(error).strip().splitlines()[0]}).") from error
 

@@ -25,21 +25,16 @@ _SCALARS = ("accuracy", "macro_f1", "log_loss", "parameters", "epochs")
 
 
 def write_tensorboard(study: ReportInput, directory: Path) -> None:
-    """Writes event files to `directory`/STATE/ARM/TRIAL, the same ones for the same results and costs."""
+    """Writes event files to `directory`/STATE/ARM/TRIAL, the same ones for the same results and costs.
+
+    There is no list of all settings: TensorBoard makes one from the runs, with their types and which of them differ.
+    """
     trials = study.frame[study.frame["role"].isin(["final", "design"])]
     finished = dict(zip(study.costs["trial"], study.costs["finished"], strict=True))
-    runs = [(row, _hparams(row)) for row in trials.to_dict("records")]
-    names = sorted({name for _, hparams in runs for name in hparams})
-    config = summary_v2.hparams_config_pb(
-        hparams=[summary_v2.HParam(name) for name in names],
-        metrics=[summary_v2.Metric(name, display_name=name.replace("_", " ")) for name in _SCALARS],
-        time_created_secs=0,
-    )
-    _write(directory / EVENTS, [Event(wall_time=0, summary=config)])
-    for row, hparams in runs:
+    for row in trials.to_dict("records"):
         arm = f"{slug(str(row['arm']))}-{hashlib.sha256(str(row['arm']).encode()).hexdigest()[:4]}"
         run = f"{slug(str(row['state']))}/{arm}/{row['trial']}"
-        _write(directory / run / EVENTS, _events(run, row, hparams, _seconds(finished.get(row["trial"]))))
+        _write(directory / run / EVENTS, _events(run, row, _hparams(row), _seconds(finished.get(row["trial"]))))
 
 
 def _hparams(row: dict[Any, Any]) -> dict[str, str | int | float | bool]:
