@@ -17,10 +17,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support import TINY_HEAD, blobs
+from tests.support import GOOD, TINY_HEAD, blobs
+from tests.tiny_models import write_sentence_transformers
+from tfq_llm import encoders
 from tfq_llm.config import FitConfig, HeadConfig
 from tfq_llm.errors import InputError
-from tfq_llm.models import quantum_head
+from tfq_llm.models import hybrid_classifier, quantum_head
 from tfq_llm.training import resumable_fit
 from tfq_llm.training.cluster import Cluster, refuse_cluster
 from tfq_llm.training.distributed import fit_distributed
@@ -31,10 +33,18 @@ from tfq_llm.training.rendezvous import WorkerLostError, meet
 FIT = FitConfig(epochs=4, batch_size=7, learning_rate=0.005, weight_decay=0.1, patience=4)
 INPUTS, LABELS = blobs(40)
 TRAIN, VALIDATION = (INPUTS[:29], LABELS[:29]), (INPUTS[29:], LABELS[29:])
+TEXTS = np.array([f"a {GOOD[row % 6]} movie {row}" if row % 2 else f"un able dog {row}" for row in range(12)], dtype=object)
+TEXT_ROWS = (TEXTS, np.arange(12) % 2)
+TEXT_FIT = FitConfig(epochs=2, batch_size=5, learning_rate=1e-4, weight_decay=0.1, patience=2)
 
 
 def new_head():
     return quantum_head(7, 2, HeadConfig(**TINY_HEAD), seed=3)
+
+
+def new_text_model(directory: Path):
+    """A tiny sentence encoder and a head."""
+    return hybrid_classifier(encoders.load(directory, trainable=True, max_tokens=16), 2, HeadConfig(**TINY_HEAD), seed=3)
 
 
 def worker(folder: Path, dies_in_epoch: int = -1) -> None:
@@ -62,6 +72,9 @@ def worker(folder: Path, dies_in_epoch: int = -1) -> None:
     head, state = fit_distributed(new_head, TRAIN, VALIDATION, FIT, seed=0, callbacks=[Dying()], wait=30, **files)
     np.savez(folder / f"head-{index}.npz", *head.get_weights())
     (folder / f"history-{index}.json").write_text(json.dumps(state.history))
+    if (folder / "texts").exists():
+        model, _ = fit_distributed(lambda: new_text_model(folder / "texts"), TEXT_ROWS, TEXT_ROWS, TEXT_FIT, seed=0)
+        np.savez(folder / f"texts-{index}.npz", *model.get_weights())
 
 
 def free_ports(count: int) -> list[int]:
@@ -110,6 +123,7 @@ def weights(file: Path) -> list[np.ndarray]:
 def undisturbed(tmp_path_factory) -> Path:
     """The folder that two workers have left."""
     folder = tmp_path_factory.mktemp("undisturbed")
+    write_sentence_transformers(folder / "texts", "bert")
     with start(folder) as processes:
         for code, errors in ended(processes):
             assert code == 0, errors[-3000:]
@@ -127,6 +141,20 @@ def test_two_workers_train_as_one(undisturbed):
     assert histories[0] == histories[1]
     for found, wanted in zip(histories[0], state.history, strict=True):
         assert found == pytest.approx(wanted, abs=1e-5)
+
+
+@pytest.mark.slow
+def test_a_sentence_encoder_is_trained_with_its_head(undisturbed, monkeypatch):
+    monkeypatch.setenv("TFQ_LLM_CACHE", str(undisturbed / "cache"))
+    model = prepared(new_text_model(undisturbed / "texts"), TEXT_FIT, 12)
+    initial = model.get_weights()
+    resumable_fit(model, TEXT_ROWS, TEXT_ROWS, TEXT_FIT, name="texts", seed=0)
+    found = [weights(undisturbed / f"texts-{index}.npz") for index in (0, 1)]
+    for mine, theirs, one in zip(*found, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+        np.testing.assert_allclose(mine, one, atol=1e-5)
+    of_encoder = len(model.layers[1].weights)
+    assert max(np.abs(mine - start).max() for mine, start in zip(found[0][:of_encoder], initial, strict=False)) > 1e-4
 
 
 @pytest.mark.slow

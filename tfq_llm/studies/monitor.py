@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.live import Live
+from rich.text import Text
 
 from tfq_llm.studies.trial import Entry, TrialResult
 
@@ -35,28 +36,27 @@ class Monitor:
         self.title, self.interval = title, interval
         self.found_trials = self.done = self.failures = 0
         self._left = Counter[str]()
-        self._seconds: defaultdict[str, list[float]] = defaultdict(list)
+        self._seconds: defaultdict[str, float] = defaultdict(float)
+        self._timed = Counter[str]()
         self._best: tuple[float, str] | None = None
         self._running, self._workers = 0, 1
         self._logged = time.monotonic()
-        self._bar: Progress | None = None
+        self._live: Live | None = None
 
     def __enter__(self) -> Monitor:
         if sys.stderr.isatty():
-            columns = (TextColumn(self.title, markup=False), BarColumn(20), TextColumn("{task.description}", markup=False))
-            self._bar = Progress(*columns, console=Console(stderr=True))
-            self._bar.add_task("")
-            self._bar.start()
+            self._live = Live(console=Console(stderr=True), refresh_per_second=4)
+            self._live.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self._running = 0
         self._show()
-        if self._bar is None:
+        if self._live is None:
             self._log()
         else:
-            self._bar.stop()
-            self._bar = None
+            self._live.stop()
+            self._live = None
 
     def asked(self, entries: Sequence[Entry]) -> None:
         """These trials are to be run."""
@@ -93,15 +93,15 @@ class Monitor:
         """
         self._running, self._workers = min(running, workers), workers
         self._show()
-        if self._bar is None and time.monotonic() - self._logged >= self.interval:
+        if self._live is None and time.monotonic() - self._logged >= self.interval:
             self._log()
 
     def say(self, line: str) -> None:
         """Writes a line that stays."""
-        if self._bar is None:
+        if self._live is None:
             logger.warning("%s", line)
         else:
-            self._bar.console.print(line, markup=False, highlight=False)
+            self._live.console.print(Text(line))
 
     def status(self) -> str:
         """How it stands, on one line."""
@@ -116,33 +116,24 @@ class Monitor:
 
     def seconds_left(self) -> float | None:
         """For the trials asked for so far, from the mean of those of the same method, or of all; None if none is known."""
-        known = [seconds for each in self._seconds.values() for seconds in each]
-        if not known:
+        if not self._timed:
             return None
-        overall = sum(known) / len(known)
-        total = sum(
-            count * (sum(self._seconds[method]) / len(self._seconds[method]) if self._seconds.get(method) else overall)
-            for method, count in self._left.items()
-        )
-        return total / max(1, self._workers)
+        overall = sum(self._seconds.values()) / self._timed.total()
+        means = {method: self._seconds[method] / count for method, count in self._timed.items()}
+        return sum(count * means.get(method, overall) for method, count in self._left.items()) / max(1, self._workers)
 
     def _learn(self, entry: Entry, result: TrialResult) -> None:
         seconds = result.cost.fit_seconds + result.cost.score_seconds
         if math.isfinite(seconds):
-            self._seconds[entry.trial.method].append(seconds)
+            self._seconds[entry.trial.method] += seconds
+            self._timed[entry.trial.method] += 1
         # Scores on test rows are for the report: who watches them would choose by them.
         if entry.trial.scored_on == "validation" and (self._best is None or result.accuracy > self._best[0]):
             self._best = result.accuracy, entry.arm
 
     def _show(self) -> None:
-        if self._bar is not None:
-            ended = self.done + self.failures
-            self._bar.update(
-                self._bar.task_ids[0],
-                completed=ended,
-                total=max(1, ended + sum(self._left.values())),
-                description=self.status(),
-            )
+        if self._live is not None:
+            self._live.update(Text(f"{self.title}: {self.status()}"))
 
     def _log(self) -> None:
         self._logged = time.monotonic()

@@ -24,6 +24,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 from pydantic import ValidationError
 
 from tfq_llm.cache import atomic_file, cache_dir
@@ -285,14 +286,16 @@ def _embeddings(url: str, digest: str) -> EmbeddingDataset:
     if isinstance(at, Directory):
         return _intact(at.path / path, digest, url)
     cached = cache_dir("study-embeddings") / f"{digest}.npz"
-    try:
-        return _intact(cached, digest, url)
-    except InputError:
-        data = at.read(path)
-        if data is not None:
-            with atomic_file(cached) as temporary:
-                temporary.write_bytes(data)
-        return _intact(cached, digest, url)
+    # All workers of a machine begin at once: one of them fetches.
+    with FileLock(cached.with_suffix(".lock")):
+        try:
+            return _intact(cached, digest, url)
+        except InputError:
+            data = at.read(path)
+            if data is not None:
+                with atomic_file(cached) as temporary:
+                    temporary.write_bytes(data)
+            return _intact(cached, digest, url)
 
 
 def _intact(path: Path, digest: str, url: str) -> EmbeddingDataset:

@@ -32,8 +32,9 @@ logger = logging.getLogger(__name__)
 Rows = tuple[np.ndarray, np.ndarray]
 # A process can join once.
 _joined: dict[Cluster, tf.distribute.MultiWorkerMirroredStrategy] = {}
-# Seconds that a worker may be busy on its own, such as with compiling kernels, before the others give up.
-_LONGEST_SILENCE = 1800
+# Seconds that a worker may be busy on its own, such as with compiling kernels, before the others give up; and that TensorFlow may
+# take to connect workers that are all there.
+_LONGEST_SILENCE, _CONNECTING = 1800, 300
 _LOST = (
     tf.errors.UnavailableError,
     tf.errors.DeadlineExceededError,
@@ -68,8 +69,9 @@ def fit_distributed(
 
     Args:
         make_model: builds the model, from embeddings or texts to logits, such as `lambda: quantum_head(768, 2, seed=0)`. It is
-            called once, in the strategy's scope; the chief's initial weights count. Its own optimizer and loss are replaced by
-            those of `compile_classifier`.
+            called in the strategy's scope, where the chief's initial weights count, and once more for the model that is returned.
+            A sentence encoder is loaded inside it. Optimizer and loss are those of `compile_classifier`, whatever it was
+            compiled with.
         train: all inputs (embeddings [rows, dim] or strings [rows]) and integer labels [rows], on every worker.
         validation: likewise.
         config: epochs, global batch size, learning rate, weight decay, patience.
@@ -143,7 +145,7 @@ def join(cluster: Cluster, wait: float = 300.0) -> tf.distribute.MultiWorkerMirr
         tf.train.ClusterSpec({"worker": list(cluster.workers)}), task_type="worker", task_id=cluster.index, rpc_layer="grpc"
     )
     options = tf.distribute.experimental.CommunicationOptions(timeout_seconds=_LONGEST_SILENCE)
-    with _ended_at(wait, cluster), _signals_kept():
+    with _ended_after(_CONNECTING, cluster), _signals_kept():
         try:
             _joined[cluster] = tf.distribute.MultiWorkerMirroredStrategy(resolver, options)
         except RuntimeError as error:
@@ -156,14 +158,14 @@ def join(cluster: Cluster, wait: float = 300.0) -> tf.distribute.MultiWorkerMirr
 
 
 @contextmanager
-def _ended_at(wait: float, cluster: Cluster) -> Iterator[None]:
-    """Ends the process if TensorFlow does not come back: a worker that dies in this moment would be waited for for an hour."""
+def _ended_after(seconds: float, cluster: Cluster) -> Iterator[None]:
+    """Ends the process if TensorFlow does not come back: a worker that dies in this moment would be waited for an hour."""
 
     def end() -> None:
         print(f"{cluster}: another worker was lost while TensorFlow connected: start all again.", file=sys.stderr, flush=True)
         os._exit(1)
 
-    timer = threading.Timer(wait, end)
+    timer = threading.Timer(seconds, end)
     timer.daemon = True
     timer.start()
     try:

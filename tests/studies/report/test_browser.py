@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.studies.report.synthetic import STUDIES, compare
-from tfq_llm.studies.report import write_report
+from tfq_llm.studies.report import ReportInput, write_report
 
 pytestmark = pytest.mark.slow
 
@@ -44,37 +44,43 @@ def browser() -> Iterator[Any]:
         started.close()
 
 
-@pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A report of every kind, and one of two states that is not finished."""
-    studies = {kind: make() for kind, make in STUDIES.items()}
-    studies["unfinished"] = compare(states=("frozen", "tuned"), done=81, expected=120, failures={"a": "ValueError: <b>loss</b>"})
-    return {name: write_report(study, tmp_path_factory.mktemp(name)) for name, study in studies.items()}
+def unfinished() -> ReportInput:
+    """A comparison in two states that is not finished."""
+    return compare(states=("frozen", "tuned"), done=81, expected=120, failures={"a": "ValueError: <b>loss</b>"})
 
 
-@pytest.mark.parametrize("width", [400, 1400])
-@pytest.mark.parametrize("name", [*STUDIES, "unfinished"])
+@pytest.mark.parametrize("make", [*STUDIES.values(), unfinished])
 def test_it_is_read_without_errors_network_or_sideways_scrolling(
-    browser: Any, pages: dict[str, Path], name: str, width: int
+    browser: Any, tmp_path: Path, make: Callable[[], ReportInput]
 ) -> None:
-    page = browser.new_page(viewport={"width": width, "height": 900})
-    said: list[str] = []
-    asked: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("request", lambda request: asked.append(request.url))
-    address = pages[name].as_uri()
-    page.goto(address)
-    page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+    address = write_report(make(), tmp_path).as_uri()
+    for width in (400, 1400):
+        page = browser.new_page(viewport={"width": width, "height": 900})
+        said: list[str] = []
+        asked: list[str] = []
+        page.on("console", lambda message, said=said: said.append(message.text))
+        page.on("pageerror", lambda error, said=said: said.append(str(error)))
+        page.on("request", lambda request, asked=asked: asked.append(request.url))
+        page.goto(address)
+        page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+        assert said == []
+        assert [url for url in asked if url != address and not url.startswith("data:")] == []
+        check_layout(page, width)
+        check_charts(page)
+        page.close()
 
-    assert said == []
-    assert [url for url in asked if url != address and not url.startswith("data:")] == []
-    # Tables and circuits scroll in frames of their own.
+
+def check_layout(page: Any, width: int) -> None:
+    """Tables and circuits scroll in frames of their own, and the answer is on the first screen."""
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     verdict = page.locator(".verdict h2").first.bounding_box()
     assert verdict["y"] + verdict["height"] < 900 / 2
-    assert page.locator(".verdict .sentence").first.bounding_box()["y"] < 900
+    sentence = page.locator(".verdict .sentence").first.bounding_box()
+    assert sentence["y"] + sentence["height"] < 900
 
+
+def check_charts(page: Any) -> None:
+    """Each has a text for those who cannot see it, letters large enough for those who can, and nothing cut off."""
     charts = page.evaluate(VISIBLE_CHARTS)
     assert len(charts) == page.locator("figure.chart").count() > 0
     for chart in charts:
@@ -83,4 +89,3 @@ def test_it_is_read_without_errors_network_or_sideways_scrolling(
         assert len(chart["description"]) > 40
         assert chart["smallest"] >= 9
         assert chart["outside"] == []
-    page.close()

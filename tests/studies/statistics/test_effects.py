@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -138,10 +140,9 @@ def test_interactions_that_are_mixed_with_main_effects_are_left_out():
     assert (found.pure_error_sd, found.pure_error_degrees, found.lack_of_fit_p, found.error_degrees) == (None, 0, None, 3)
 
 
-def test_a_failed_run_is_named_and_the_others_still_tell(noisy):
+def test_a_centre_point_without_results_is_named_and_the_others_still_tell(noisy):
     design, frame = noisy
-    fewer = frame[(frame["run"] != 9)]
-    found = screening(fewer, design, RULE)
+    found = screening(frame[frame["run"] != 9], design, RULE)
     assert found.missing == (9,)
     assert [effect.points for effect in found.effects] == pytest.approx(
         [e.points for e in screening(frame, design, RULE).effects]
@@ -156,7 +157,8 @@ def test_equal_results_have_no_effects_and_no_warnings():
     assert max(abs(effect.points) for effect in found.effects) < 1e-9
 
 
-def test_no_effects_are_found_where_there_are_none():
+def test_no_effects_are_found_where_there_are_none(monkeypatch):
+    monkeypatch.setattr(gc, "collect", lambda: 0)  # statsmodels' correction collects garbage every time, for a tenth of a second
     design = two_level(dict.fromkeys("ABCDEF", (0, 2)), centre_points=1)
     runs, splits = np.tile(np.arange(17), 3), np.repeat(np.arange(3), 17)
     rng = np.random.default_rng(0)

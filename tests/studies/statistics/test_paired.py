@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import product
 
 import numpy as np
 import pytest
@@ -28,6 +29,15 @@ def test_darwins_maize_has_fishers_permutation_p_value():
     assert found.p == pytest.approx(2 * 863 / 2**15, abs=1e-12)
     assert found.difference == pytest.approx(31.4 / 15)
     assert (found.splits, found.least_p, found.superiority) == (15, 2 / 2**15, pytest.approx(13 / 15))
+
+
+def test_equal_sums_count_as_equal_whatever_floats_make_of_them():
+    """Accuracies are counts of 9,101 rows: the permutation test must be that of whole numbers."""
+    counts = np.array([30, -30, 10, -10, 20, -20, 5, -5, 10, 10])
+    signs = np.array(list(product([-1, 1], repeat=10)))
+    exact = np.mean(np.abs(signs @ counts) >= abs(counts.sum()))
+    assert paired((8000 + counts) / 9101, np.full(10, 8000 / 9101), RULE).p == exact
+    assert paired(*shares(counts[:8] / 1000), RULE).p == 1
 
 
 def test_the_t_test_is_scipys():

@@ -87,9 +87,10 @@ class Histogram:
 
 def prepare() -> None:
     """Runs a circuit each way, so that no job has to wait for kernels to be compiled (a minute, on a new machine) or loaded."""
-    smallest = Circuit(1, (Gate("rx", (0,)),), np.array([0.5]))
+    # Real matrices and complex ones have kernels of their own.
+    smallest = [Circuit(1, (Gate(name, (0,)),), np.array([0.5])) for name in ("ry", "rx")]
     for conditions in (Conditions(), Conditions(shots=2), Conditions("aria-1", shots=2)):
-        list(run([smallest], conditions, 0))
+        list(run(smallest, conditions, 0))
 
 
 def run(circuits: Sequence[Circuit], conditions: Conditions, seed: int) -> Iterator[tuple[int, Histogram]]:

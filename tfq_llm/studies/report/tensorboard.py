@@ -43,7 +43,10 @@ def _hparams(row: dict[Any, Any]) -> dict[str, str | int | float | bool]:
     own = {name: row[name] for name in ("arm", "family", "state", "role", "method", "split", "init")}
     if row["role"] == "design":
         own["fold"] = row["fold"]
-    found = {**json.loads(row["settings"]), **{f"condition {name}": value for name, value in factors.items()}, **own}
+    settings = json.loads(row["settings"])
+    # A factor that is a setting, as in a screening study, is there already.
+    conditions = {f"condition {name}": value for name, value in factors.items() if name not in settings}
+    found = {**settings, **conditions, **own}
     return {name: _plain(value) for name, value in found.items()}
 
 

@@ -16,6 +16,7 @@ from tfq_llm.studies.verdict_rule import VerdictRule
 
 # Points; differences that are all within this of each other are equal, and what they differ by is rounding.
 _EQUAL = 1e-9
+_DIGITS = 9
 
 
 @dataclass(frozen=True)
@@ -165,11 +166,16 @@ def p_value(differences: np.ndarray, rule: VerdictRule, shared: float = 0.0) -> 
     sd = _sd(differences)
     if rule.test == "permutation" or not sd:
         rng = np.random.default_rng(rule.seed)
-        found = permutation_test((differences,), np.mean, permutation_type="samples", n_resamples=rule.resamples, rng=rng)
+        found = permutation_test((differences,), _rounded_mean, permutation_type="samples", n_resamples=rule.resamples, rng=rng)
         return float(found.pvalue)
     count = len(differences)
     statistic = np.mean(differences) / (sd * math.sqrt(1 / count + shared))
     return float(2 * t.sf(abs(statistic), count - 1))
+
+
+def _rounded_mean(differences: np.ndarray, axis: int) -> np.ndarray:
+    """The mean; means that are equal stay equal, which the permutation test counts and which rounding errors would undo."""
+    return np.round(np.mean(differences, axis=axis), _DIGITS)
 
 
 def _sd(differences: np.ndarray) -> float:

@@ -126,8 +126,9 @@ def _asked(more: int | None) -> str:
 
 def _numbers(comparison: Paired, adjusted_p: float, rule: VerdictRule) -> str:
     interval, coverage = comparison.interval, f"{100 * (1 - rule.alpha):g} %"
+    difference = round(comparison.difference, 2) + 0.0  # no "-0.00"
     return (
-        f"{comparison.difference:+.2f} points over {comparison.splits} splits ({coverage} interval {interval.low:+.2f} to "
+        f"{difference:+.2f} points over {comparison.splits} splits ({coverage} interval {interval.low:+.2f} to "
         f"{interval.high:+.2f}, p = {adjusted_p:.3f} after correction)."
     ).replace("p = 0.000", "p < 0.001")
 
