@@ -32,7 +32,8 @@ faults: .venv/installed-dev
 	$(BIN)/python -m tests.faults.campaign --write docs/reliability.md
 
 # Two at once, for many tests wait for processes; tests of one file share what they set up, so files stay together.
-PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile
+# Kernels are compiled before, so that no test's deadline has to allow for it.
+PYTEST := $(BIN)/python -c "from tfq_llm.ionq.emulator.machine import prepare; prepare()" && $(BIN)/pytest --numprocesses 2 --dist loadfile
 
 test: .venv/installed-dev
 	$(PYTEST)

@@ -214,10 +214,6 @@ class Store:
 
     # The study
 
-    def keep_text(self, name: str, text: str) -> None:
-        """Writes a small file of the study, such as "study.yaml"."""
-        self._place.write(name, text.encode())
-
     def write_text(self, name: str, text: str) -> None:
         """Writes a file of the study, such as "study.yaml"."""
         self._place.write(name, text.encode())

@@ -58,8 +58,8 @@ class Study:
             store.import_rows(known)
         drawn = tuple(draws(config, store))
         planned = plan(config, drawn)
-        store.keep_text(CONFIG, dump_yaml(config))
-        store.keep_text(DRAWS, json.dumps([dataclasses.asdict(draw) for draw in drawn], indent=1))
+        store.write_text(CONFIG, dump_yaml(config))
+        store.write_text(DRAWS, json.dumps([dataclasses.asdict(draw) for draw in drawn], indent=1))
         return cls(store, config, drawn, planned)
 
     @classmethod
@@ -81,7 +81,7 @@ class Study:
         """Keeps a command that ran the study, unless it was given before."""
         known = self.commands()
         if command not in known:
-            self.store.keep_text(COMMANDS, "\n".join([*known, command]) + "\n")
+            self.store.write_text(COMMANDS, "\n".join([*known, command]) + "\n")
 
     def commands(self) -> list[str]:
         """What was asked to run it, the first first."""

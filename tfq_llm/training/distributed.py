@@ -192,7 +192,7 @@ def _lost_workers(name: str, cluster: Cluster) -> Iterator[None]:
     except _LOST as error:
         raise WorkerLostError(
             f"{name}: {cluster} lost another one. Start the same command on all workers again: with a state file, the training "
-            f"goes on after the last finished epoch. TensorFlow says: {str(error.message).splitlines()[0][:300]}"
+            "goes on after the last finished epoch."
         ) from error
 
 
