@@ -7,7 +7,6 @@ from pathlib import Path
 from tfq_llm.circuits import draw_svg
 from tfq_llm.errors import InputError
 from tfq_llm.pipelines.draw import circuit_of
-from tfq_llm.studies.arms.parameters import encoder_qubits
 from tfq_llm.studies.arms.settings import QuantumSettings
 from tfq_llm.studies.plans.screen import design_of
 from tfq_llm.studies.replay import Replayed, costs, frame, right, tested_rows
@@ -26,10 +25,14 @@ def report(place: str, directory: Path | None = None) -> str:
     Raises:
         InputError: there is no study, it has no results, or the report cannot be written.
     """
-    study = Study.opened(place)
+    return report_of(Study.opened(place), directory)
+
+
+def report_of(study: Study, directory: Path | None = None) -> str:
+    """The same for a study that is open."""
     if directory is None:
         if study.store.directory is None:
-            raise InputError(f"the study is at '{place}': name a directory of this machine for its report (--out).")
+            raise InputError(f"the study is at '{study.store.url}': name a directory of this machine for its report (--out).")
         directory = study.store.directory / "report"
     given = report_input(study)
     page = write_report(given, directory)
@@ -75,6 +78,6 @@ def _circuits(study: Study, replayed: Replayed) -> dict[str, str]:
     for entry, _ in replayed.found:
         if entry.family == "quantum" and entry.role != "candidate" and entry.arm not in found:
             head = QuantumSettings.model_validate(entry.trial.settings).head
-            qubits = encoder_qubits(head, entry.trial.input_dim or study.draws[0].dim)
+            qubits = head.encoder_qubits(entry.trial.input_dim or study.draws[0].dim)
             found[entry.arm] = draw_svg(circuit_of(head, qubits, "qpu"))
     return found

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tfq_llm.cache import write_text
 from tfq_llm.errors import InputError
-from tfq_llm.pipelines.report import report
+from tfq_llm.pipelines.report import report_of
 from tfq_llm.studies.config import StudyConfig
 from tfq_llm.studies.local import LocalWorkers
 from tfq_llm.studies.monitor import Monitor
@@ -50,7 +50,7 @@ def study(
     logger.info("%d trials run, %d found, %d failed, %.0f s", summary.done, summary.found, len(summary.failed), summary.seconds)
     if export is not None:
         write_text(export, begun.store.export_rows())
-    return report(begun.store.url)
+    return report_of(begun)
 
 
 def _workers(begun: Study, count: int | None, cluster: str | None) -> Workers:

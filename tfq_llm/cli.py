@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tfq_llm.cli_options import LabelColumn, Overrides, TextColumn, tensorflow
+from tfq_llm.cli_options import LabelColumn, Overrides, TextColumn, data_settings, tensorflow
 from tfq_llm.cli_study import report, study_app
 from tfq_llm.errors import InputError, ServiceError
 from tfq_llm.ionq.credentials import EMULATOR_KEY
@@ -94,11 +94,9 @@ def train(
     from tfq_llm.config import load_config, text_setting
     from tfq_llm.pipelines.configs import find
 
-    if embeddings and (data or text_column or label_column):
-        raise InputError("--embeddings take the place of texts: leave out --data, --text-column and --label-column.")
-    given = {"name": data, "text_column": text_column, "label_column": label_column, "embeddings": embeddings}
-    options = [text_setting(f"data.{key}", str(value)) for key, value in given.items() if value is not None]
-    options += ["tuning.enabled=false", "joint.enabled=false"] if embeddings else []
+    options = data_settings(data, text_column, label_column, [embeddings] if embeddings else None)
+    if embeddings:
+        options += [text_setting("data.embeddings", str(embeddings)), "tuning.enabled=false", "joint.enabled=false"]
     options += ["data.test_rows=null"] if full else []
     path = find(config)
     resolved = load_config(path, [*options, *(overrides or [])])

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from tfq_llm.errors import InputError
 
 Overrides = Annotated[
     list[str] | None,
@@ -20,6 +23,22 @@ Overrides = Annotated[
 ]
 TextColumn = Annotated[str | None, typer.Option(help="Column of the texts, for .csv, .tsv and .jsonl.")]
 LabelColumn = Annotated[str | None, typer.Option(help="Column of the labels, for .csv, .tsv and .jsonl.")]
+
+
+def data_settings(
+    data: str | None, text_column: str | None, label_column: str | None, embeddings: Sequence[Path] | None
+) -> list[str]:
+    """Overrides of data.name and the columns, as given.
+
+    Raises:
+        InputError: embeddings are given too, which take their place.
+    """
+    if embeddings and (data or text_column or label_column):
+        raise InputError("--embeddings take the place of texts: leave out --data, --text-column and --label-column.")
+    from tfq_llm.config import text_setting
+
+    given = {"name": data, "text_column": text_column, "label_column": label_column}
+    return [text_setting(f"data.{key}", value) for key, value in given.items() if value is not None]
 
 
 @contextmanager

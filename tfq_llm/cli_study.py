@@ -9,8 +9,7 @@ from typing import Annotated
 
 import typer
 
-from tfq_llm.cli_options import LabelColumn, Overrides, TextColumn, tensorflow
-from tfq_llm.errors import InputError
+from tfq_llm.cli_options import LabelColumn, Overrides, TextColumn, data_settings, tensorflow
 
 study_app = typer.Typer(no_args_is_help=True, help="Studies: does the quantum head help, which part of it, and how sure is that?")
 
@@ -58,14 +57,10 @@ def _add(kind: str, text: str) -> None:
         known: Known = None,
         export: Export = None,
     ) -> None:
-        from tfq_llm.config import text_setting
         from tfq_llm.pipelines.configs import find
         from tfq_llm.studies.config import load_study_config
 
-        if embeddings and (data or text_column or label_column):
-            raise InputError("--embeddings take the place of texts: leave out --data, --text-column and --label-column.")
-        given = {"name": data, "text_column": text_column, "label_column": label_column}
-        options = [text_setting(f"data.{key}", value) for key, value in given.items() if value is not None]
+        options = data_settings(data, text_column, label_column, embeddings)
         options += [f"data.embeddings=[{','.join(repr(str(file)) for file in embeddings)}]"] if embeddings else []
         path = find(config or f"study-{kind}")
         resolved = load_study_config(path, [f"kind={kind}", *options, *(overrides or [])])

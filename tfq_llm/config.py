@@ -22,6 +22,9 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+_Settings = TypeVar("_Settings", bound=Section)
+
+
 class DataConfig(Section):
     """Which texts, and how they are divided."""
 
@@ -127,6 +130,10 @@ class HeadConfig(Section):
                     raise ValueError(f"{name} is {value}, but must be below {qubits} for these numbers of qubits")
         return self
 
+    def encoder_qubits(self, input_dim: int) -> int:
+        """Qubits of each amplitude encoder: those set, or the fewest that hold an embedding and its padding."""
+        return self.num_qubits or max(2, math.ceil(math.log2(input_dim + (self.padding == "constant"))))
+
     def qpu_qubits(self, encoder_qubits: int) -> int:
         """Qubits of the re-uploading circuit behind amplitude encoders of `encoder_qubits`."""
         return encoder_qubits * (self.num_encoders if self.merge == "concatenate" else 1)
@@ -185,7 +192,12 @@ def load_config(path: Path | str, overrides: list[str] | tuple[str, ...] = ()) -
     Raises:
         InputError: the file cannot be read, or some settings are wrong; the message names every one with its path.
     """
-    return make_config(OmegaConf.merge(read_yaml(path, "data", "head"), dotlist(overrides)), str(path))
+    return load_settings(Config, path, overrides, "data", "head")
+
+
+def load_settings(kind: type[_Settings], path: Path | str, overrides: list[str] | tuple[str, ...], *sections: str) -> _Settings:
+    """A YAML file and overrides as a section; `sections` are examples for messages. Raises InputError as `load_config`."""
+    return validated(kind, OmegaConf.merge(read_yaml(path, *sections), _dotlist(overrides)), str(path))
 
 
 def read_yaml(path: Path | str, *sections: str) -> Any:
@@ -206,8 +218,7 @@ def text_setting(key: str, text: str) -> str:
     return f"{key}={json.dumps(text, ensure_ascii=False)}"
 
 
-def dotlist(overrides: list[str] | tuple[str, ...]) -> Any:
-    """Overrides "section.key=value" as a mapping of OmegaConf's; raises InputError if they are none."""
+def _dotlist(overrides: list[str] | tuple[str, ...]) -> Any:
     for override in overrides:
         if "=" not in override:
             raise InputError(f"'{override}' is not of the form section.key=value.")
@@ -220,9 +231,6 @@ def dotlist(overrides: list[str] | tuple[str, ...]) -> Any:
 def make_config(settings: Any, origin: str = "configuration") -> Config:
     """Validates a mapping of settings as a whole; raises InputError as `load_config`."""
     return validated(Config, settings, origin)
-
-
-_Settings = TypeVar("_Settings", bound=Section)
 
 
 def validated(kind: type[_Settings], settings: Any, origin: str) -> _Settings:

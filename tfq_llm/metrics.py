@@ -45,9 +45,13 @@ def score(
     """Scores predicted class indices [rows] against labels [rows]."""
     right = int(np.sum(labels == predicted))
     interval = binomtest(right, len(labels)).proportion_ci(0.95, method="wilson")
-    macro_f1 = float(f1_score(labels, predicted, average="macro", labels=np.unique(labels), zero_division=0))
-    rows = len(labels)
-    return HeadResult(embeddings, head, right / rows, interval.low, interval.high, macro_f1, parameters, round(seconds, 1), rows)
+    rows, mean_f1 = len(labels), macro_f1(labels, predicted)
+    return HeadResult(embeddings, head, right / rows, interval.low, interval.high, mean_f1, parameters, round(seconds, 1), rows)
+
+
+def macro_f1(labels: np.ndarray, predicted: np.ndarray) -> float:
+    """Mean of F1 over the classes that occur in `labels`; both are class indices [rows]."""
+    return float(f1_score(labels, predicted, average="macro", labels=np.unique(labels), zero_division=0))
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -35,7 +35,7 @@ def quantum_head(input_dim: int, num_classes: int, config: HeadConfig | None = N
     if num_classes < 2:
         raise InputError(f"a classifier needs at least 2 classes and was given {num_classes}.")
     config = config or HeadConfig()
-    num_qubits = config.num_qubits or _fewest_qubits(input_dim, config)
+    num_qubits = config.encoder_qubits(input_dim)
     qpu_qubits = config.qpu_qubits(num_qubits)
     num_measured = config.num_measured or (1 if num_classes == 2 else qpu_qubits)
     for_encoder, for_pqc, for_logits = _seeds(seed, 3)
@@ -114,19 +114,22 @@ def hybrid_classifier(
     return compile_classifier(tf.keras.Model(texts, logits, name="hybrid_classifier"), fit)
 
 
-def compile_classifier(model: tf.keras.Model, fit: FitConfig | None = None, steps: int | None = None) -> tf.keras.Model:
+def compile_classifier(
+    model: tf.keras.Model, fit: FitConfig | None = None, steps: int | None = None, loss: tf.keras.losses.Loss | None = None
+) -> tf.keras.Model:
     """Compiles with AdamW, cross-entropy on logits, and accuracy; returns the model.
 
     Args:
         model: from anything to logits.
         fit: learning rate and weight decay.
         steps: of the whole training; the learning rate falls to 0 over them along a cosine. Constant if not given.
+        loss: in place of the cross-entropy.
     """
     fit = fit or FitConfig()
     rate = tf.keras.optimizers.schedules.CosineDecay(fit.learning_rate, steps) if steps else fit.learning_rate
     model.compile(
         optimizer=FusedAdamW(rate, weight_decay=fit.weight_decay),
-        loss=tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        loss=loss or tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=[tf.keras.metrics.SparseCategoricalAccuracy("accuracy")],
     )
     return model
@@ -180,7 +183,3 @@ def _seeds(seed: int | None, count: int) -> list[int | None]:
         return [None] * count
     draws = random.Random(seed)
     return [draws.randint(1, 10**9) for _ in range(count)]
-
-
-def _fewest_qubits(input_dim: int, config: HeadConfig) -> int:
-    return max(2, math.ceil(math.log2(input_dim + (config.padding == "constant"))))

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
-from omegaconf import OmegaConf
 from pydantic import Field, model_validator
 
-from tfq_llm.config import FitConfig, HeadConfig, PhaseConfig, Section, SentenceEncoderConfig, dotlist, read_yaml, validated
+from tfq_llm.config import FitConfig, HeadConfig, PhaseConfig, Section, SentenceEncoderConfig, load_settings, validated
 from tfq_llm.execution import MAX_QUBITS
 from tfq_llm.studies.verdict_rule import VerdictRule
 
@@ -166,7 +165,7 @@ def load_study_config(path: Path | str, overrides: list[str] | tuple[str, ...] =
     Raises:
         InputError: the file cannot be read, or some settings are wrong; the message names every one with its path.
     """
-    return make_study_config(OmegaConf.merge(read_yaml(path, "data", "verdict"), dotlist(overrides)), str(path))
+    return load_settings(StudyConfig, path, overrides, "data", "verdict")
 
 
 def make_study_config(settings: Any, origin: str = "study") -> StudyConfig:

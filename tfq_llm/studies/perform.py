@@ -9,9 +9,10 @@ from functools import lru_cache
 
 import numpy as np
 import tensorflow as tf
-from sklearn.metrics import confusion_matrix, f1_score, log_loss
+from sklearn.metrics import confusion_matrix, log_loss
 
 from tfq_llm.errors import InputError
+from tfq_llm.metrics import macro_f1
 from tfq_llm.studies import arms
 from tfq_llm.studies.store import Store
 from tfq_llm.studies.trial import Cost, Trial, TrialResult, packed
@@ -62,7 +63,7 @@ def scored(trial: Trial, fitted: arms.FittedHead, rows: TrialRows, fit_seconds: 
         accuracy=float(right.mean()),
         correct=int(right.sum()),
         rows=len(labels),
-        macro_f1=round(float(f1_score(labels, predicted, average="macro", labels=np.unique(labels), zero_division=0)), 6),
+        macro_f1=round(macro_f1(labels, predicted), 6),
         log_loss=None if probabilities is None else round(float(log_loss(labels, probabilities, labels=list(classes))), 5),
         parameters=fitted.parameters,
         epochs=fitted.epochs,

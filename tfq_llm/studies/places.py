@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
-import fsspec  # type: ignore[import-untyped]
+import fsspec
 
 from tfq_llm.cache import atomic_file, writable_directory
 from tfq_llm.errors import InputError

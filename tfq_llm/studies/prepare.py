@@ -50,21 +50,22 @@ def _given(config: StudyConfig, store: Store) -> Iterator[Draw]:
         )
     if len({dataset.embeddings.shape[1] for dataset in datasets}) > 1 or len({len(each.class_names) for each in datasets}) > 1:
         raise InputError("the files of embeddings differ in dimensions or classes, so they are no splits of one task.")
+    digests = [store.keep_embeddings(dataset) for dataset in datasets]
     for number, seed in enumerate(seeds):
-        dataset = datasets[number % len(files)]
-        yield _draw(config, store, dataset, seed, "given", has_seen=dataset.train is not None)
+        digest, dataset = digests[number % len(files)], datasets[number % len(files)]
+        yield _draw(config, digest, dataset, seed, "given", has_seen=dataset.train is not None)
 
 
 def _of_texts(config: StudyConfig, store: Store) -> Iterator[Draw]:
     texts, test = _texts(config)
     kept = _Kept(store, config, texts.digest())
-    frozen = kept.get("frozen", None, lambda: _frozen(config, texts, test))
+    frozen_digest, frozen = kept.get("frozen", None, lambda: _frozen(config, texts, test))
     for seed in config.split_seeds:
         for state in config.data.states:
-            dataset = (
-                frozen if state == "frozen" else kept.get(state, seed, functools.partial(_tuned, config, texts, frozen, seed))
-            )
-            yield _draw(config, store, dataset, seed, state, has_seen=state == "tuned")
+            digest, dataset = frozen_digest, frozen
+            if state == "tuned":
+                digest, dataset = kept.get(state, seed, functools.partial(_tuned, config, texts, frozen, seed))
+            yield _draw(config, digest, dataset, seed, state, has_seen=state == "tuned")
 
 
 def _texts(config: StudyConfig) -> tuple[TextDataset, np.ndarray | None]:
@@ -115,9 +116,8 @@ def _tuned(config: StudyConfig, texts: TextDataset, frozen: EmbeddingDataset, se
     return dataclasses.replace(frozen, embeddings=vectors, train=split.train, validation=split.validation)
 
 
-def _draw(config: StudyConfig, store: Store, dataset: EmbeddingDataset, seed: int, state: str, has_seen: bool) -> Draw:
+def _draw(config: StudyConfig, digest: str, dataset: EmbeddingDataset, seed: int, state: str, has_seen: bool) -> Draw:
     split = embedding_split(dataset, config.data.per_class, config.data.validation_fraction, seed)
-    digest = store.keep_embeddings(dataset)
     shape = dataset.embeddings.shape[1], len(dataset.class_names), len(split.train), len(split.validation)
     return Draw(state, digest, seed, has_seen, *shape)
 
@@ -136,8 +136,8 @@ class _Kept:
     config: StudyConfig
     texts: str
 
-    def get(self, state: str, seed: int | None, make: Callable[[], EmbeddingDataset]) -> EmbeddingDataset:
-        """Of a state, for a split if they differ by it."""
+    def get(self, state: str, seed: int | None, make: Callable[[], EmbeddingDataset]) -> tuple[str, EmbeddingDataset]:
+        """Digest and embeddings of a state, for a split if they differ by it."""
         encoder, settings = self.config.encoder.model_dump(mode="json"), self.config.data
         made_of: dict[str, Any] = {"texts": self.texts, "encoder": encoder, "state": state, "test": settings.test}
         if seed is not None:
@@ -147,7 +147,8 @@ class _Kept:
         digest = self.store.digest_of(name)
         if digest is not None:
             with suppress(InputError):  # they are damaged, or were taken away
-                return self.store.embeddings(digest)
+                return digest, self.store.embeddings(digest)
         dataset = make()
-        self.store.keep_digest(name, self.store.keep_embeddings(dataset))
-        return dataset
+        digest = self.store.keep_embeddings(dataset)
+        self.store.keep_digest(name, digest)
+        return digest, dataset

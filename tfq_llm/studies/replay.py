@@ -11,13 +11,14 @@ import pandas as pd
 
 from tfq_llm.studies.plans import Plan
 from tfq_llm.studies.store import Store
-from tfq_llm.studies.trial import Entry, Procedure, Trial, TrialResult
+from tfq_llm.studies.trial import Entry, Procedure, TrialResult
 from tfq_llm.studies.trial_rows import final_rows
 
 COLUMNS = (
     "state", "arm", "family", "role", "candidate", "data", "split", "fold", "init", "method", "settings", "scored_on",
     "accuracy", "correct", "rows", "macro_f1", "log_loss", "parameters", "epochs", "trial",
 )  # fmt: skip
+COST_COLUMNS = ("trial", "fit_seconds", "score_seconds", "host", "finished")
 
 
 @dataclass(frozen=True)
@@ -101,40 +102,23 @@ def _row(entry: Entry, result: TrialResult, factors: Iterable[str]) -> list[obje
 
 def right(replayed: Replayed, store: Store) -> dict[str, np.ndarray]:
     """Which test rows each final trial got right, bool [test rows], by name of the trial."""
-    found, labels = {}, _TestRows(store)
+    found = {}
     for name, result in replayed.finals().items():
-        found[name] = result.predicted() == labels.labels(result.trial)
+        dataset = store.embeddings(result.trial.data)
+        found[name] = result.predicted() == dataset.labels[final_rows(dataset, result.trial)]
     return found
 
 
 def tested_rows(replayed: Replayed, store: Store) -> dict[str, dict[int, np.ndarray]]:
     """Numbers of the test rows in the data set, by state and split."""
     found: dict[str, dict[int, np.ndarray]] = {}
-    labels = _TestRows(store)
     for entry, _ in replayed.found:
-        if entry.role == "final":
-            found.setdefault(entry.state, {})[entry.trial.split] = labels.rows(entry.trial)
+        if entry.role == "final" and entry.trial.split not in found.setdefault(entry.state, {}):
+            found[entry.state][entry.trial.split] = final_rows(store.embeddings(entry.trial.data), entry.trial)
     return found
 
 
-class _TestRows:
-    """Test rows and their labels, worked out once for each draw."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._rows: dict[tuple[object, ...], np.ndarray] = {}
-
-    def rows(self, trial: Trial) -> np.ndarray:
-        key = (trial.data, trial.split, trial.per_class, trial.validation_fraction, trial.test_rows)
-        if key not in self._rows:
-            self._rows[key] = final_rows(self._store.embeddings(trial.data), trial)
-        return self._rows[key]
-
-    def labels(self, trial: Trial) -> np.ndarray:
-        return self._store.embeddings(trial.data).labels[self.rows(trial)]
-
-
 def costs(results: Mapping[str, TrialResult]) -> pd.DataFrame:
-    """What each trial took: columns trial, fit_seconds, score_seconds, host, finished; sorted by name."""
-    columns = ("trial", "fit_seconds", "score_seconds", "host", "finished")
-    return pd.DataFrame([[name, *result.cost.model_dump().values()] for name, result in sorted(results.items())], columns=columns)
+    """What each trial took, with `COST_COLUMNS`; sorted by name."""
+    rows = [[name, *result.cost.model_dump().values()] for name, result in sorted(results.items())]
+    return pd.DataFrame(rows, columns=COST_COLUMNS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
+from itertools import chain, islice
 
 import optuna
 
@@ -33,17 +34,20 @@ def select(
     Returns:
         None if no candidate could be scored.
     """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(direction="maximize", sampler=_sampler(selection, seed))
+    if arm.space:
+        study.enqueue_trial({name: arm.defaults[name] for name in arm.space})
     best: Selected | None = None
-    for numbers, settings, tell in _batches(arm, selection, seed):
-        asked = [
-            [replace(entry, candidate=number) for entry in folds(one)] for number, one in zip(numbers, settings, strict=True)
-        ]
-        results = yield [entry for entries in asked for entry in entries]
-        for place, one in enumerate(settings):
-            width = len(asked[place])
-            own = results[place * width : (place + 1) * width]
-            score = mean_accuracy(own)
-            tell(place, score)
+    total = num_candidates(arm, selection)
+    for start in range(0, total, selection.batch):
+        asked = [study.ask() for _ in range(start, min(start + selection.batch, total))]
+        settings: list[Settings] = [{**arm.defaults, **_suggested(trial, arm.space)} for trial in asked]
+        entries = [[replace(entry, candidate=start + place) for entry in folds(one)] for place, one in enumerate(settings)]
+        results = iter((yield list(chain.from_iterable(entries))))
+        for trial, one, own in zip(asked, settings, entries, strict=True):
+            score = mean_accuracy(list(islice(results, len(own))))
+            study.tell(trial, score, state=optuna.trial.TrialState.FAIL if score is None else None)
             if score is not None and (best is None or score > best[1]):
                 best = one, score
     return best
@@ -58,26 +62,6 @@ def mean_accuracy(results: Sequence[TrialResult | None]) -> float | None:
     """Over folds; None if one of them failed."""
     found = [result.accuracy for result in results if result is not None]
     return sum(found) / len(found) if len(found) == len(results) else None
-
-
-def _batches(
-    arm: Arm, selection: SelectionConfig, seed: int
-) -> Generator[tuple[range, list[Settings], Callable[[int, float | None], None]], None, None]:
-    """Numbers and settings of candidates, and what is to be told of each."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(direction="maximize", sampler=_sampler(selection, seed))
-    if arm.space:
-        study.enqueue_trial({name: arm.defaults[name] for name in arm.space})
-    total = num_candidates(arm, selection)
-    for start in range(0, total, selection.batch):
-        asked = [study.ask() for _ in range(start, min(start + selection.batch, total))]
-        settings: list[Settings] = [{**arm.defaults, **_suggested(trial, arm.space)} for trial in asked]
-
-        def tell(place: int, score: float | None, asked: list[optuna.Trial] = asked) -> None:
-            failed = optuna.trial.TrialState.FAIL
-            study.tell(asked[place], score, state=failed if score is None else None)
-
-        yield range(start, start + len(asked)), settings, tell
 
 
 def _sampler(selection: SelectionConfig, seed: int) -> optuna.samplers.BaseSampler:

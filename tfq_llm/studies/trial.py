@@ -18,6 +18,8 @@ from tfq_llm.config import Section
 
 Scalar: TypeAlias = "str | int | float | bool | None"
 Settings: TypeAlias = Mapping[str, Scalar]
+Rows = tuple[np.ndarray, np.ndarray]
+"""Embeddings [rows, dim] and class indices [rows]."""
 Family = Literal["quantum", "classical", "ablation"]
 Role = Literal["candidate", "design", "final"]
 

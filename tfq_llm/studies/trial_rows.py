@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from sklearn.decomposition import PCA
@@ -12,9 +13,7 @@ from tfq_llm.data import EmbeddingDataset
 from tfq_llm.data.sampling import subsample
 from tfq_llm.data.splits import Split, embedding_split
 from tfq_llm.errors import InputError
-from tfq_llm.studies.trial import Trial
-
-Rows = tuple[np.ndarray, np.ndarray]
+from tfq_llm.studies.trial import Rows, Trial
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +49,13 @@ def rows_of(dataset: EmbeddingDataset, trial: Trial) -> TrialRows:
 
 def split_of(dataset: EmbeddingDataset, trial: Trial) -> Split:
     """The draw of rows that all trials of one split share."""
-    return embedding_split(dataset, trial.per_class, trial.validation_fraction, trial.split)
+    return _split(dataset, trial.per_class, trial.validation_fraction, trial.split)
+
+
+# Trials of one split follow each other, and looking for equal embeddings takes longer than fitting a classical head.
+@lru_cache(maxsize=4)
+def _split(dataset: EmbeddingDataset, per_class: int, validation_fraction: float, seed: int) -> Split:
+    return embedding_split(dataset, per_class, validation_fraction, seed)
 
 
 def final_rows(dataset: EmbeddingDataset, trial: Trial) -> np.ndarray:

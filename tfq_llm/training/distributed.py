@@ -23,13 +23,12 @@ from tfq_llm.errors import InputError
 from tfq_llm.models import compile_classifier
 from tfq_llm.training.cluster import Cluster
 from tfq_llm.training.fit import epoch_rows, resumable_fit, train_from
-from tfq_llm.training.heads import prepared
+from tfq_llm.training.heads import Rows, prepared
 from tfq_llm.training.rendezvous import WorkerLostError, meet
 from tfq_llm.training.state import TrainingState
 
 logger = logging.getLogger(__name__)
 
-Rows = tuple[np.ndarray, np.ndarray]
 # A process can join once.
 _joined: dict[Cluster, tf.distribute.MultiWorkerMirroredStrategy] = {}
 # Seconds that a worker may be busy on its own, such as with compiling kernels, before the others give up; and that TensorFlow may
@@ -106,7 +105,7 @@ def fit_distributed(
     with _lost_workers(name, cluster), team.strategy.scope():
         team.check_alike(_digest(train, validation, config, seed))
         state = team.state_of_chief(state_file)
-        mirrored = _compiled(make_model(), config, steps)
+        mirrored = compile_classifier(make_model(), config, config.epochs * steps, _GlobalMean(from_logits=True))
         state.restore(mirrored)
         train_from(
             state,
@@ -280,17 +279,6 @@ class _GlobalMean(tf.keras.losses.SparseCategoricalCrossentropy):
             return mean
         value = tf.stop_gradient(mean)
         return value + tf.reduce_sum(tf.cast(sample_weight, mean.dtype)) * (mean - value)
-
-
-def _compiled(model: tf.keras.Model, config: FitConfig, steps: int) -> tf.keras.Model:
-    """As `compile_classifier`, with the loss of a part."""
-    compile_classifier(model, config, config.epochs * steps)
-    model.compile(
-        optimizer=model.optimizer,
-        loss=_GlobalMean(from_logits=True),
-        metrics=[tf.keras.metrics.SparseCategoricalAccuracy("accuracy")],
-    )
-    return model
 
 
 def _digest(train: Rows, validation: Rows, config: FitConfig, seed: int) -> bytes:

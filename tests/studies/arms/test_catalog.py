@@ -36,7 +36,8 @@ def test_every_corner_of_a_quantum_space_is_a_head(head, dim, classes, rows):
             for setting, values in arm.space.items():
                 for value in values.values if isinstance(values, Choice) else (values.low, values.high):
                     settings = QuantumSettings(**arm.settings({setting: value}))
-                    HeadConfig(**settings.head.model_dump() | {"num_qubits": max(2, int(np.ceil(np.log2(dim + 1))))})
+                    qubits = max(2, int(np.ceil(np.log2(dim + 1))))
+                    assert HeadConfig(**settings.head.model_dump() | {"num_qubits": qubits}).num_qubits == qubits
 
 
 def test_the_default_head_is_that_of_the_configuration():

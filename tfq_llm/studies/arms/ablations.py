@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from tfq_llm.studies.arms import names
 from tfq_llm.studies.arms.arm import Arm
-from tfq_llm.studies.arms.parameters import encoder_qubits
 from tfq_llm.studies.arms.settings import QuantumSettings
 from tfq_llm.studies.trial import Scalar, Settings
 
@@ -75,5 +74,5 @@ def _ablated(whole: Arm, ablation: Ablation, input_dim: int) -> Arm:
 def _same_qubits(settings: Settings, changes: Settings, input_dim: int) -> Settings:
     """The number of qubits, if it would be another one without the padding constant."""
     before, after = (QuantumSettings.model_validate(given) for given in (settings, {**settings, **changes}))
-    qubits = encoder_qubits(before, input_dim)
-    return {} if encoder_qubits(after, input_dim) == qubits else {"num_qubits": qubits}
+    qubits = before.encoder_qubits(input_dim)
+    return {} if after.encoder_qubits(input_dim) == qubits else {"num_qubits": qubits}

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from tfq_llm.errors import InputError
 from tfq_llm.studies.arms.space import Space
-from tfq_llm.studies.trial import Scalar, Settings
-
-Family = Literal["quantum", "classical", "ablation"]
-Rows = tuple[np.ndarray, np.ndarray]
-"""Embeddings [rows, dim] and class indices [rows]."""
+from tfq_llm.studies.trial import Family, Rows, Scalar, Settings
 
 
 @dataclass(frozen=True)

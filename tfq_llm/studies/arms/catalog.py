@@ -11,7 +11,7 @@ from tfq_llm.studies.arms import names
 from tfq_llm.studies.arms.ablations import ablations
 from tfq_llm.studies.arms.arm import Arm
 from tfq_llm.studies.arms.fourier import MOST_FEATURES, feature_count
-from tfq_llm.studies.arms.parameters import encoder_qubits, hidden_units, perceptron_parameters, quantum_parameters
+from tfq_llm.studies.arms.parameters import hidden_units, perceptron_parameters, quantum_parameters
 from tfq_llm.studies.arms.settings import (
     FourierSettings,
     LogisticSettings,
@@ -56,7 +56,7 @@ def arms(head: HeadConfig, fit: FitConfig, input_dim: int, num_classes: int, per
     whole = _quantum(names.QUANTUM, head, fit, input_dim, num_classes)
     budget = quantum_parameters(head, input_dim, num_classes)
     most = min(input_dim, per_split_train_rows)
-    qubits = encoder_qubits(head, input_dim)
+    qubits = head.encoder_qubits(input_dim)
     found = [
         whole,
         _literal(head, fit, input_dim, num_classes),
@@ -81,14 +81,14 @@ def _literal(head: HeadConfig, fit: FitConfig, input_dim: int, num_classes: int)
 
     Ten qubits and two classes make 134 parameters. Padding is no part of its search.
     """
-    qubits = encoder_qubits(head.model_copy(update={"padding": "zero"}), input_dim)
+    qubits = head.model_copy(update={"padding": "zero"}).encoder_qubits(input_dim)
     changes = {"padding": "zero", "encoder_layers": 2, "encoder_connectivity": min(2, qubits - 1)}
     return _quantum(LITERAL, HeadConfig.model_validate({**head.model_dump(), **changes}), fit, input_dim, num_classes)
 
 
 def _quantum_space(settings: QuantumSettings, input_dim: int, num_classes: int) -> Space:
     """Ranges that take at most about twice the default's time, without two values that are the same head."""
-    qubits = encoder_qubits(settings.head, input_dim)
+    qubits = settings.head.encoder_qubits(input_dim)
     qpu_qubits = settings.head.qpu_qubits(qubits)
     space: dict[str, Range | Choice] = {
         **_training(settings, low=1e-3, high=2e-2),

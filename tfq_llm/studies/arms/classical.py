@@ -12,7 +12,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 
 from tfq_llm.errors import InputError
-from tfq_llm.studies.arms.arm import Rows
 from tfq_llm.studies.arms.fourier import FourierFeatures
 from tfq_llm.studies.arms.settings import (
     FourierSettings,
@@ -21,6 +20,7 @@ from tfq_llm.studies.arms.settings import (
     SurrogateSettings,
     SVCSettings,
 )
+from tfq_llm.studies.trial import Rows
 
 _STEPS = 10_000
 

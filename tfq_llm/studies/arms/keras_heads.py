@@ -11,10 +11,10 @@ from scipy.special import softmax
 from tfq_llm.config import FitConfig
 from tfq_llm.errors import InputError
 from tfq_llm.models import predict_logits
-from tfq_llm.studies.arms.arm import Rows
 from tfq_llm.studies.arms.components import projection
 from tfq_llm.studies.arms.parameters import hidden_units
 from tfq_llm.studies.arms.settings import MLPSettings, PCAMLPSettings, fit_config
+from tfq_llm.studies.trial import Rows
 from tfq_llm.training.fit import resumable_fit
 from tfq_llm.training.heads import prepared
 

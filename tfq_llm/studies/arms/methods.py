@@ -13,7 +13,7 @@ from tfq_llm.checks import whole_number
 from tfq_llm.config import Section
 from tfq_llm.errors import InputError, did_you_mean
 from tfq_llm.studies.arms import names
-from tfq_llm.studies.arms.arm import FittedHead, Rows, checked_rows
+from tfq_llm.studies.arms.arm import FittedHead, checked_rows
 from tfq_llm.studies.arms.settings import (
     FourierSettings,
     LogisticSettings,
@@ -25,7 +25,7 @@ from tfq_llm.studies.arms.settings import (
     SVCSettings,
     checked_settings,
 )
-from tfq_llm.studies.trial import Settings
+from tfq_llm.studies.trial import Rows, Settings
 
 Fit = Callable[[Any, Rows, Rows, int, int, "Path | None"], FittedHead]
 

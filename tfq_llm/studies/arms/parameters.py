@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 from tfq_llm.config import HeadConfig
-
-
-def encoder_qubits(head: HeadConfig, input_dim: int) -> int:
-    """Qubits of each amplitude encoder: those set, or the fewest that hold an embedding and its padding."""
-    return head.num_qubits or max(2, math.ceil(math.log2(input_dim + (head.padding == "constant"))))
 
 
 def quantum_parameters(head: HeadConfig, input_dim: int, num_classes: int) -> int:
     """Trained numbers of `tfq_llm.models.quantum_head` with these settings."""
-    qubits = encoder_qubits(head, input_dim)
+    qubits = head.encoder_qubits(input_dim)
     qpu_qubits = head.qpu_qubits(qubits)
     measured = head.num_measured or (1 if num_classes == 2 else qpu_qubits)
     connectivity = qubits - 1 if head.encoder_connectivity is None else head.encoder_connectivity

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from tfq_llm.studies.arms import Arm
+from tfq_llm.studies.arms.names import QUANTUM
 from tfq_llm.studies.config import StudyConfig
 from tfq_llm.studies.desk import Desk, Draw
-from tfq_llm.studies.plans.step import QUANTUM, Step, all_arms, chosen_settings, selection_size
+from tfq_llm.studies.plans.step import Step, all_arms, chosen_settings, selection_size
 from tfq_llm.studies.trial import Procedure
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from tfq_llm.studies.arms import Arm
 from tfq_llm.studies.config import StudyConfig
@@ -15,14 +16,14 @@ def steps(config: StudyConfig, draw: Draw) -> Iterator[Step]:
     """One step for each arm."""
     desk = Desk(config, draw)
     for arm in chosen_arms(config, all_arms(desk)):
-        yield Step(lambda arm=arm: _procedure(desk, arm, is_scored=True), selection_size(desk, arm) + config.inits)  # type: ignore[misc]
+        yield Step(partial(_procedure, desk, arm, is_scored=True), selection_size(desk, arm) + config.inits)
 
 
 def tuning_steps(config: StudyConfig, draw: Draw) -> Iterator[Step]:
     """The same without test rows."""
     desk = Desk(config, draw)
     for arm in chosen_arms(config, all_arms(desk)):
-        yield Step(lambda arm=arm: _procedure(desk, arm, is_scored=False), selection_size(desk, arm))  # type: ignore[misc]
+        yield Step(partial(_procedure, desk, arm, is_scored=False), selection_size(desk, arm))
 
 
 def _procedure(desk: Desk, arm: Arm, is_scored: bool) -> Procedure:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 from tfq_llm.studies.arms import Arm
+from tfq_llm.studies.arms.names import LOGISTIC, QUANTUM
 from tfq_llm.studies.config import StudyConfig
 from tfq_llm.studies.desk import Desk, Draw
-from tfq_llm.studies.plans.step import QUANTUM, Step, all_arms
+from tfq_llm.studies.plans.step import Step, all_arms
 from tfq_llm.studies.trial import Procedure
 
 BLIND = "noise-blind"
@@ -24,8 +26,8 @@ def steps(config: StudyConfig, draw: Draw) -> Iterator[Step]:
         name = BLIND if noise == "none" else f"trained under {noise}"
         settings = {"noise": noise, "trajectories": None if noise == "none" else levels.trajectories}
         arm = replace(quantum, name=name, defaults={**quantum.defaults, **settings})
-        yield Step(lambda arm=arm, noise=noise: _procedure(desk, arm, noise), len(levels.test) * config.inits)  # type: ignore[misc]
-    reference = found["logistic regression"]
+        yield Step(partial(_procedure, desk, arm, noise), len(levels.test) * config.inits)
+    reference = found[LOGISTIC]
     yield Step(lambda: _scored(desk, reference), config.inits)
 
 

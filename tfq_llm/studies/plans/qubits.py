@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tfq_llm.config import HeadConfig
+from tfq_llm.studies.arms.names import LOGISTIC, QUANTUM
 from tfq_llm.studies.config import StudyConfig
 from tfq_llm.studies.desk import Desk, Draw
-from tfq_llm.studies.plans.step import QUANTUM, Step, all_arms, at_once
+from tfq_llm.studies.plans.step import Step, all_arms, at_once
 from tfq_llm.studies.trial_rows import most_components
 
 
@@ -20,7 +21,7 @@ def steps(config: StudyConfig, draw: Draw) -> Iterator[Step]:
         head = config.head.model_dump() | {"num_qubits": qubits, "encoder_connectivity": None}
         found = all_arms(desk, HeadConfig.model_validate(head))
         factors = {"qubits": qubits, "inputs": components}
-        for name in (QUANTUM, "logistic regression"):
+        for name in (QUANTUM, LOGISTIC):
             entries += desk.final(found[name], found[name].defaults, factors)
     yield at_once(entries)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tfq_llm.studies.arms.names import QUANTUM
 from tfq_llm.studies.config import ScreenConfig, StudyConfig
 from tfq_llm.studies.designs import Design, two_level
 from tfq_llm.studies.desk import Desk, Draw
-from tfq_llm.studies.plans.step import QUANTUM, Step, all_arms, at_once
+from tfq_llm.studies.plans.step import Step, all_arms, at_once
 from tfq_llm.studies.trial import Scalar
 
 

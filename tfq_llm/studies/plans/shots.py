@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from tfq_llm.studies.arms import Arm
+from tfq_llm.studies.arms.names import QUANTUM
 from tfq_llm.studies.config import StudyConfig
 from tfq_llm.studies.desk import Desk, Draw
-from tfq_llm.studies.plans.step import QUANTUM, Step, all_arms, at_once
+from tfq_llm.studies.plans.step import Step, all_arms, at_once
 from tfq_llm.studies.trial import Procedure
 
 EXACT = "trained exactly"

@@ -13,8 +13,6 @@ from tfq_llm.studies.desk import Desk
 from tfq_llm.studies.search import num_candidates, select
 from tfq_llm.studies.trial import Entry, Procedure, Settings, TrialResult
 
-QUANTUM = "quantum head"
-
 
 @dataclass(frozen=True)
 class Step:

@@ -10,15 +10,11 @@ import pandas as pd
 from pydantic import BaseModel
 
 from tfq_llm.errors import InputError
+from tfq_llm.studies.arms.names import QUANTUM
 from tfq_llm.studies.config import Kind
 from tfq_llm.studies.designs import Design
+from tfq_llm.studies.replay import COLUMNS, COST_COLUMNS
 from tfq_llm.studies.verdict_rule import VerdictRule
-
-COLUMNS = (
-    "arm", "family", "role", "candidate", "state", "data", "split", "fold", "init", "method", "settings", "scored_on",
-    "accuracy", "correct", "rows", "macro_f1", "log_loss", "parameters", "epochs", "trial",
-)  # fmt: skip
-COST_COLUMNS = ("trial", "fit_seconds", "score_seconds", "host", "finished")
 
 Bins = Sequence[tuple[int, float, float]]
 """Of each bin of confidence: rows, mean confidence, accuracy."""
@@ -71,7 +67,7 @@ class ReportInput:
     circuits: Mapping[str, str] = field(default_factory=dict)
     classes: Sequence[str] = ()
     design: Design | None = None
-    reference: str = "quantum head"
+    reference: str = QUANTUM
 
     def __post_init__(self) -> None:
         _check_columns("frame", self.frame, COLUMNS)

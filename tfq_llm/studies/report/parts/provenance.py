@@ -5,9 +5,10 @@ from __future__ import annotations
 import pandas as pd
 import yaml
 
+from tfq_llm.studies.replay import COST_COLUMNS
 from tfq_llm.studies.report.charts.style import shortened
 from tfq_llm.studies.report.document import Block, Code, Section, Table, Text
-from tfq_llm.studies.report.input import COST_COLUMNS, ReportInput
+from tfq_llm.studies.report.input import ReportInput
 from tfq_llm.studies.report.parts import numbers
 
 
