@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 
 from tfq_llm.config import Config
+from tfq_llm.training.cluster import refuse_cluster
 from tfq_llm.training.phases import TextJob, train_on_embeddings
 from tfq_llm.training.run import RunDirectory
 
@@ -16,7 +17,11 @@ def train(config: Config, run_dir: Path) -> str:
     """Runs the phases that the configuration enables, or what is left of them, and returns the table as Markdown.
 
     The model that the run ends with is that of its last phase, never the one with the best test accuracy.
+
+    Raises:
+        InputError: TF_CONFIG names several workers, each of which would train everything; or as the phases raise it.
     """
+    refuse_cluster("tfq-llm train")
     with RunDirectory.opened(run_dir, config) as run:
         if run.is_finished:
             logger.info("'%s' is a finished run: nothing is left to train.", run_dir)

@@ -98,7 +98,7 @@ def refuse_cluster(command: str) -> None:
     if cluster and len(cluster.workers) > 1:
         raise InputError(
             f"{VARIABLE} names {len(cluster.workers)} workers, and '{command}' trains on one machine: unset {VARIABLE} to run it "
-            "here alone, or train one model on all of them with tfq_llm.training.fit_distributed (docs/scaling.md)."
+            "here alone, or train one model on all of them with tfq_llm.training.fit_distributed (docs/studies.md)."
         )
 
 
