@@ -1,5 +1,8 @@
 #   make demo     the main job, end to end; with FULL=1 every test row is scored, in a run of its own (runs/demo-full)
 #   make results  a table of docs/results.md; DATA=NAME_OR_PATH or EMBEDDINGS="FILE.npz ..." choose what of, else the default data
+#   make reproduce DATA=DIR  the studies of docs/results.md, which continue from the trial rows in docs/results/; FRESH=1 begins
+#                 anew; a part alone: make reproduce-heads-frozen DATA=DIR, and so on
+#   make reproduce-quick     a small version on the default data, in ten minutes
 #   make test     the whole test suite          make test-fast  its fast part          make lint  style and types
 #   make benchmark  docs/performance.md anew; PEERS=PYTHON, of an environment of their own, measures other simulators too
 #   make benchmark-encoder PEER=PYTHON  docs/performance-sentence-encoder.md anew, beside sentence-transformers
@@ -13,7 +16,11 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.10; do \
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo results benchmark benchmark-encoder faults test test-fast lint constraints clean
+# In this order, each an hour at most on two cores. DATA is a directory with train.tsv, dev.tsv, … of SST-2 and the embeddings of
+# its rows by all-mpnet-base-v2 (docs/results.md says where they are from).
+PARTS := heads-frozen ablation-frozen heads-mpnet-tuned screen-frozen heads-tuned ablation-tuned
+
+.PHONY: demo results reproduce reproduce-quick $(PARTS:%=reproduce-%) benchmark benchmark-encoder faults test test-fast lint constraints clean
 
 demo: .venv/installed
 	$(BIN)/tfq-llm data fetch movie-reviews
@@ -21,6 +28,25 @@ demo: .venv/installed
 
 results: .venv/installed
 	$(BIN)/tfq-llm results $(if $(DATA),--data '$(DATA)') $(foreach file,$(EMBEDDINGS),--embeddings $(file))
+
+reproduce: $(PARTS:%=reproduce-%)
+
+$(PARTS:%=reproduce-%): .venv/installed
+	@test -n "$(DATA)" || { echo "make $@ needs DATA=DIR, a directory with SST-2; see docs/results.md." >&2; exit 2; }
+	$(BIN)/tfq-llm study $(call kind,$@) $@ $(call rows,$@) \
+	--study-dir runs/$(if $(FRESH),fresh/)$@ $(call known,docs/results/$(@:reproduce-%=%).csv) \
+	--export $(if $(FRESH),runs/fresh,docs/results)/$(@:reproduce-%=%).csv
+
+MPNET = $(DATA)/all-mpnet-base-v2
+kind = $(if $(findstring ablation,$1),ablation,$(if $(findstring screen,$1),screen,compare))
+rows = $(if $(findstring mpnet-tuned,$1),$(foreach seed,0 1 2,--embeddings '$(MPNET)-tuned-seed$(seed).npz'),$(if \
+	$(findstring frozen,$1),--embeddings '$(MPNET).npz',--data '$(DATA)'))
+known = $(if $(FRESH),,$(addprefix --known ,$(wildcard $1)))
+
+reproduce-quick: .venv/installed
+	$(BIN)/tfq-llm data fetch movie-reviews
+	$(BIN)/tfq-llm study compare reproduce-quick --study-dir runs/reproduce-quick
+	$(BIN)/tfq-llm study ablation reproduce-quick-ablation --study-dir runs/reproduce-quick-ablation
 
 benchmark: .venv/installed-dev
 	$(BIN)/python -m benchmarks.simulation $(if $(PEERS),--peers '$(PEERS)')

@@ -46,10 +46,14 @@ def study(
         begun.remember(command)
     logger.info("%s: %d trials in %d procedures", begun.store.url, begun.plan.size, len(begun.plan.procedures))
     with _workers(begun, workers, cluster) as running:
-        summary = run([make() for make in begun.plan.procedures], begun.store, running, Monitor(f"study {config.kind}"))
+        monitor = Monitor(f"study {config.kind}", begun.plan.size)
+        try:
+            summary = run([make() for make in begun.plan.procedures], begun.store, running, monitor)
+        finally:
+            # Also when it is interrupted: what is finished can go on elsewhere.
+            if export is not None:
+                write_text(export, begun.store.export_rows())
     logger.info("%d trials run, %d found, %d failed, %.0f s", summary.done, summary.found, len(summary.failed), summary.seconds)
-    if export is not None:
-        write_text(export, begun.store.export_rows())
     return report_of(begun)
 
 

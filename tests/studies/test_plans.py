@@ -134,6 +134,11 @@ class TestScreen:
             at = Counter(entry.trial.settings[name] for entry in found)
             assert min(at[low], at[high]) == 16
 
+    def test_centre_points_that_are_alike_have_other_initialisations(self):
+        found = entries(config("screen", screen={"factors": self.FACTORS, "centre_points": 3}), draw())
+        assert Counter(entry.trial.init for entry in found) == {0: (8 + 1) * 2, 1: 2, 2: 2}
+        assert len({entry.trial.name for entry in found}) == len(found)
+
     def test_another_level_reuses_the_rest(self):
         first = entries(config("screen", screen={"factors": self.FACTORS}))
         wider = {**self.FACTORS, "padding_value": [1.0, 6.0]}

@@ -62,11 +62,14 @@ class Desk:
         drawn = self.draw.train_rows + self.draw.validation_rows
         return self.draw.train_rows if of == 1 else min(self.draw.train_rows, drawn * (of - 1) // of)
 
-    def folds(self, arm: Arm, settings: Settings, role: Role = "candidate", factors: Settings | None = None) -> list[Entry]:
+    def folds(
+        self, arm: Arm, settings: Settings, role: Role = "candidate", factors: Settings | None = None, init: int = 0
+    ) -> list[Entry]:
         """What scores settings of an arm on validation rows: one entry for each fold."""
         numbers = self.fold_numbers
         of = len(numbers)
-        return [self._entry(arm, settings, role, factors, scored_on="validation", fold=number, folds=of) for number in numbers]
+        values = {"init": init, "scored_on": "validation", "folds": of}
+        return [self._entry(arm, settings, role, factors, fold=number, **values) for number in numbers]
 
     def final(
         self, arm: Arm, settings: Settings, factors: Settings | None = None, conditions: Settings | None = None

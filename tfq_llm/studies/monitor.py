@@ -24,6 +24,7 @@ class Monitor:
 
     Args:
         title: what is run, such as "study compare".
+        size: how many entries a study has in all, those with a result among them; default: as many as were asked for so far.
         interval: seconds between log lines when standard error is not a terminal.
 
     Attributes:
@@ -32,8 +33,8 @@ class Monitor:
         failures: how many failed.
     """
 
-    def __init__(self, title: str = "trials", *, interval: float = 10.0) -> None:
-        self.title, self.interval = title, interval
+    def __init__(self, title: str = "trials", size: int = 0, *, interval: float = 10.0) -> None:
+        self.title, self.size, self.interval = title, size, interval
         self.found_trials = self.done = self.failures = 0
         self._left = Counter[str]()
         self._seconds: defaultdict[str, float] = defaultdict(float)
@@ -61,6 +62,10 @@ class Monitor:
     def asked(self, entries: Sequence[Entry]) -> None:
         """These trials are to be run."""
         self._left.update(entry.trial.method for entry in entries)
+
+    def shared(self, count: int) -> None:
+        """So many of a study's entries want trials that were asked for before."""
+        self.size -= count
 
     def found(self, entry: Entry, result: TrialResult) -> None:
         """A trial's result was there."""
@@ -105,7 +110,7 @@ class Monitor:
 
     def status(self) -> str:
         """How it stands, on one line."""
-        left = sum(self._left.values())
+        left = self._trials_left()
         parts = [f"{self.done}/{self.done + self.failures + left} done", f"{self._running} running"]
         parts += [f"{self.failures} failed"] if self.failures else []
         parts += [f"{self.found_trials} found"] if self.found_trials else []
@@ -115,12 +120,18 @@ class Monitor:
         return ", ".join(parts)
 
     def seconds_left(self) -> float | None:
-        """For the trials asked for so far, from the mean of those of the same method, or of all; None if none is known."""
+        """From the mean of trials of the same method, or of all where it is not known which follow; None if no time is known."""
         if not self._timed:
             return None
         overall = sum(self._seconds.values()) / self._timed.total()
         means = {method: self._seconds[method] / count for method, count in self._timed.items()}
-        return sum(count * means.get(method, overall) for method, count in self._left.items()) / max(1, self._workers)
+        asked = sum(count * means.get(method, overall) for method, count in self._left.items())
+        follow = self._trials_left() - self._left.total()
+        return (asked + follow * overall) / max(1, self._workers)
+
+    def _trials_left(self) -> int:
+        """Those that were asked for, and those that follow on their results."""
+        return max(self._left.total(), self.size - self.found_trials - self.done - self.failures)
 
     def _learn(self, entry: Entry, result: TrialResult) -> None:
         seconds = result.cost.fit_seconds + result.cost.score_seconds

@@ -18,10 +18,12 @@ from tfq_llm.cache import cache_dir
 from tfq_llm.data import EmbeddingDataset, TextDataset
 from tfq_llm.data.duplicates import text_key
 from tfq_llm.data.splits import embedding_split
+from tfq_llm.encoders.locate import locate
 from tfq_llm.errors import InputError
 from tfq_llm.studies.config import StudyConfig
 from tfq_llm.studies.desk import Draw
 from tfq_llm.studies.store import Store
+from tfq_llm.studies.versions import versions
 
 
 def draws(config: StudyConfig, store: Store) -> list[Draw]:
@@ -58,7 +60,7 @@ def _given(config: StudyConfig, store: Store) -> Iterator[Draw]:
 
 def _of_texts(config: StudyConfig, store: Store) -> Iterator[Draw]:
     texts, test = _texts(config)
-    kept = _Kept(store, config, texts.digest())
+    kept = _Kept(store, Store(cache_dir("study-embeddings")), config, texts.digest())
     frozen_digest, frozen = kept.get("frozen", None, lambda: _frozen(config, texts, test))
     for seed in config.split_seeds:
         for state in config.data.states:
@@ -124,15 +126,17 @@ def _draw(config: StudyConfig, digest: str, dataset: EmbeddingDataset, seed: int
 
 @dataclass(frozen=True)
 class _Kept:
-    """Embeddings that are in the store already are found by what they were made of, and made otherwise.
+    """Embeddings that are there already are found by what they were made of, and made otherwise.
 
     Attributes:
         store: of the study.
+        shared: a store in this machine's cache directory, for other studies of the same texts.
         config: of the study.
         texts: digest of the texts.
     """
 
     store: Store
+    shared: Store
     config: StudyConfig
     texts: str
 
@@ -143,12 +147,28 @@ class _Kept:
         if seed is not None:
             tuning = self.config.tuning.model_dump(mode="json")
             made_of |= {"seed": seed, "tuning": tuning, "rows": [settings.per_class, settings.validation_fraction]}
-        name = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]
-        digest = self.store.digest_of(name)
-        if digest is not None:
-            with suppress(InputError):  # they are damaged, or were taken away
-                return digest, self.store.embeddings(digest)
-        dataset = make()
-        digest = self.store.keep_embeddings(dataset)
-        self.store.keep_digest(name, digest)
+        name = _digest(made_of)
+        found = _found(self.store, name)
+        if found is not None:
+            return found
+        # Studies of other packages, or of a sentence encoder that was at the same path before, use the cache directory too.
+        located = locate(encoder["name"], **{key: value for key, value in encoder.items() if key != "name"})
+        everywhere = _digest({**made_of, "fingerprint": located.fingerprint, "versions": versions()})
+        in_cache = _found(self.shared, everywhere)
+        dataset = make() if in_cache is None else in_cache[1]
+        for store, its_name in ((self.store, name), (self.shared, everywhere)):
+            digest = store.keep_embeddings(dataset)
+            store.keep_digest(its_name, digest)
         return digest, dataset
+
+
+def _digest(made_of: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _found(store: Store, name: str) -> tuple[str, EmbeddingDataset] | None:
+    digest = store.digest_of(name)
+    if digest is not None:
+        with suppress(InputError):  # they are damaged, or were taken away
+            return digest, store.embeddings(digest)
+    return None

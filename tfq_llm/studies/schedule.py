@@ -185,6 +185,7 @@ class _Run:
             if entry.trial.scored_on == "test":
                 self.store.claim(claim_key(entry), entry.trial.name)
         new = {name: entry for name, entry in by_name.items() if name not in self.answers and name not in self._jobs}
+        self.monitor.shared(len(batch.entries) - len(new))
         found = self.store.found(entry.trial for entry in new.values())
         self.monitor.asked([entry for name, entry in new.items() if name not in found])
         for name in found:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Iterator
 
 from tfq_llm.studies.arms.names import QUANTUM
@@ -9,7 +11,7 @@ from tfq_llm.studies.config import ScreenConfig, StudyConfig
 from tfq_llm.studies.designs import Design, two_level
 from tfq_llm.studies.desk import Desk, Draw
 from tfq_llm.studies.plans.step import Step, all_arms, at_once
-from tfq_llm.studies.trial import Scalar
+from tfq_llm.studies.trial import Entry, Scalar
 
 
 def design_of(screen: ScreenConfig) -> Design:
@@ -29,13 +31,19 @@ def design_of(screen: ScreenConfig) -> Design:
 
 
 def steps(config: StudyConfig, draw: Draw) -> Iterator[Step]:
-    """One step: all runs at once, with the default of every setting that is no factor."""
+    """One step: all runs at once, with the default of every setting that is no factor.
+
+    A run whose levels were there before, as of centre points, has another initialisation; it would be the same trial otherwise.
+    """
     desk = Desk(config, draw)
     arm = all_arms(desk)[QUANTUM]
-    entries = []
+    entries: list[Entry] = []
+    times = Counter[str]()
     for number, levels in enumerate(design_of(config.screen).runs):
         settings = {**arm.defaults, **{name: _typed(value, arm.defaults[name]) for name, value in levels.items()}}
-        entries += desk.folds(arm, settings, "design", {**levels, "run": number})
+        same = json.dumps(settings, sort_keys=True)
+        entries += desk.folds(arm, settings, "design", {**levels, "run": number}, init=times[same])
+        times[same] += 1
     yield at_once(entries)
 
 

@@ -64,7 +64,21 @@ def _ablations(study: ReportInput, state: str, found: Comparisons, blocks: tuple
         return Headline(state, scope(study, state), "too few runs", "Too few runs to tell", sentence, blocks)
     number = _count(kinds, "better")
     claim = f"{number} of {counted(len(kinds), 'part')} {'matters' if number == 1 else 'matter'}"
-    return Headline(state, scope(study, state), None, claim, _parts(kinds), blocks)
+    sentence = " ".join([_parts(kinds), *_without_effect(study, state, found.quantum_arm)])
+    return Headline(state, scope(study, state), None, claim, sentence, blocks)
+
+
+def _without_effect(study: ReportInput, state: str, whole: str) -> list[str]:
+    """What was no ablation on some splits, because the settings chosen for the whole head lack the part already."""
+    final = finals(study, state)
+    own = final[final["arm"] == whole]
+    found = []
+    for arm, trials in final[final["family"] == "ablation"].groupby("arm", sort=False):
+        same = trials.loc[trials["trial"].isin(own["trial"]), "split"].nunique()
+        if same:
+            of = counted(trials["split"].nunique(), "split")
+            found.append(f"On {same} of {of} '{arm}' changes nothing: the head has no such part there.")
+    return found
 
 
 def _counted(study: ReportInput, state: str, found: Comparisons, blocks: tuple[Block, ...]) -> Headline:

@@ -20,7 +20,10 @@ def selection_section(study: ReportInput) -> Section:
         table = _chosen(state, frame)
         if table is not None:
             blocks.append(table)
-    text = "Settings were chosen on each split by validation rows alone, before a test row was scored."
+    text = (
+        "Settings were chosen on each split by validation rows alone, before a test row was scored. Methods that are trained in "
+        "epochs stop early by the same rows."
+    )
     return Section("selection", "Selected settings", (Text(text), *blocks) if blocks else ())
 
 
