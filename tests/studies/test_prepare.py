@@ -52,7 +52,9 @@ def test_tuned_embeddings_are_of_the_rows_of_their_split_and_are_made_once(tmp_p
     ]  # fmt: skip
     assert len({draw.data for draw in found}) == 3
     frozen, tuned = (store.embeddings(draw.data) for draw in found[:2])
-    assert tuned.train is not None and len(tuned.train) == 12 and len(tuned.validation) == 4
+    assert tuned.train is not None
+    assert len(tuned.train) == 12
+    assert len(tuned.validation) == 4
     assert not np.allclose(frozen.embeddings, tuned.embeddings, atol=1e-4)
 
     def never(*_arguments: object) -> None:
@@ -71,7 +73,8 @@ def test_a_test_set_of_its_own_is_scored_alone_and_shares_no_text(tmp_path):
     apart = config(tmp_path, name=pool, test=texts(tmp_path / "apart.csv", 100, 10))
     store = Store(tmp_path / "s")
     dataset = store.embeddings(draws(apart, store)[0].data)
-    assert dataset.test is not None and dataset.test.tolist() == list(range(60, 70))
+    assert dataset.test is not None
+    assert dataset.test.tolist() == list(range(60, 70))
     shared = config(tmp_path, name=pool, test=texts(tmp_path / "shared.csv", 55, 10))
     with pytest.raises(InputError, match="5 texts of the test set"):
         draws(shared, Store(tmp_path / "t"))
