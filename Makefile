@@ -6,6 +6,7 @@
 #   make test     the whole test suite          make test-fast  its fast part          make lint  style and types
 #   make benchmark  docs/performance.md anew; PEERS=PYTHON, of an environment of their own, measures other simulators too
 #   make benchmark-encoder PEER=PYTHON  docs/performance-sentence-encoder.md anew, beside sentence-transformers
+#   make benchmark-studies   the tables of docs/scaling.md: trials an hour, and what one scheduler and one store can take
 #   make faults   docs/reliability.md anew: every fault of the IonQ service, with and without kills, against the local stand-in
 #   make constraints  the tested versions anew  make clean      drops .venv and what tools left behind
 # All but clean first set up .venv with the tested versions (constraints.txt), by PYTHON=... if given; data that they need are
@@ -20,7 +21,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # its rows by all-mpnet-base-v2 (docs/results.md says where they are from).
 PARTS := heads-frozen ablation-frozen heads-mpnet-tuned screen-frozen heads-tuned ablation-tuned
 
-.PHONY: demo results reproduce reproduce-quick $(PARTS:%=reproduce-%) benchmark benchmark-encoder faults test test-fast lint constraints clean
+.PHONY: demo results reproduce reproduce-quick $(PARTS:%=reproduce-%) benchmark benchmark-encoder benchmark-studies faults test test-fast lint constraints clean
 
 demo: .venv/installed
 	$(BIN)/tfq-llm data fetch movie-reviews
@@ -53,6 +54,9 @@ benchmark: .venv/installed-dev
 
 benchmark-encoder: .venv/installed-dev
 	$(BIN)/python -m benchmarks.sentence_encoder $(if $(PEER),--peer '$(PEER)')
+
+benchmark-studies: .venv/installed-dev
+	$(BIN)/python -m benchmarks.studies
 
 faults: .venv/installed-dev
 	$(BIN)/python -m tests.faults.campaign --write docs/reliability.md

@@ -27,7 +27,7 @@ def escaped(text: str) -> str:
 
 
 def _headline(headline: Headline) -> list[str]:
-    word = "" if headline.word is None else f" ({headline.word})"
+    word = "" if headline.word is None or headline.word in headline.claim.lower() else f" ({headline.word})"
     return [
         f"## {_ICONS[headline.word]} {escaped(headline.state.capitalize())} embeddings: {escaped(headline.claim)}{word}",
         escaped(headline.sentence),
