@@ -41,7 +41,7 @@ $(PARTS:%=reproduce-%): .venv/installed
 MPNET = $(DATA)/all-mpnet-base-v2
 kind = $(if $(findstring ablation,$1),ablation,$(if $(findstring screen,$1),screen,compare))
 rows = $(if $(findstring mpnet-tuned,$1),$(foreach seed,0 1 2,--embeddings '$(MPNET)-tuned-seed$(seed).npz'),$(if \
-	$(findstring frozen,$1),--embeddings '$(MPNET).npz',--data '$(DATA)'))
+	$(findstring frozen,$1),--embeddings '$(MPNET).npz',--data '$(DATA)/'))
 known = $(if $(FRESH),,$(addprefix --known ,$(wildcard $1)))
 
 reproduce-quick: .venv/installed
