@@ -21,7 +21,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # its rows by all-mpnet-base-v2 (docs/results.md says where they are from).
 PARTS := heads-frozen ablation-frozen heads-mpnet-tuned screen-frozen heads-tuned ablation-tuned
 
-.PHONY: demo results reproduce reproduce-quick $(PARTS:%=reproduce-%) benchmark benchmark-encoder benchmark-studies faults test test-fast lint constraints clean
+.PHONY: demo results reproduce reproduce-quick $(PARTS:%=reproduce-%) benchmark benchmark-encoder benchmark-studies \
+	faults test test-fast lint constraints clean
 
 demo: .venv/installed
 	$(BIN)/tfq-llm data fetch movie-reviews
@@ -32,17 +33,18 @@ results: .venv/installed
 
 reproduce: $(PARTS:%=reproduce-%)
 
-$(PARTS:%=reproduce-%): .venv/installed
-	@test -n "$(DATA)" || { echo "make $@ needs DATA=DIR, a directory with SST-2; see docs/results.md." >&2; exit 2; }
-	$(BIN)/tfq-llm study $(call kind,$@) $@ $(call rows,$@) \
-	--study-dir runs/$(if $(FRESH),fresh/)$@ $(call known,docs/results/$(@:reproduce-%=%).csv) \
-	--export $(if $(FRESH),runs/fresh,docs/results)/$(@:reproduce-%=%).csv
+$(PARTS:%=reproduce-%): KIND = compare
+reproduce-ablation-frozen reproduce-ablation-tuned: KIND = ablation
+reproduce-screen-frozen: KIND = screen
+$(PARTS:%=reproduce-%): ROWS = --embeddings '$(DATA)/all-mpnet-base-v2.npz'
+reproduce-heads-mpnet-tuned: ROWS = $(foreach seed,0 1 2,--embeddings '$(DATA)/all-mpnet-base-v2-tuned-seed$(seed).npz')
+reproduce-heads-tuned reproduce-ablation-tuned: ROWS = --data '$(DATA)/'
 
-MPNET = $(DATA)/all-mpnet-base-v2
-kind = $(if $(findstring ablation,$1),ablation,$(if $(findstring screen,$1),screen,compare))
-rows = $(if $(findstring mpnet-tuned,$1),$(foreach seed,0 1 2,--embeddings '$(MPNET)-tuned-seed$(seed).npz'),$(if \
-	$(findstring frozen,$1),--embeddings '$(MPNET).npz',--data '$(DATA)/'))
-known = $(if $(FRESH),,$(addprefix --known ,$(wildcard $1)))
+$(PARTS:%=reproduce-%): reproduce-%: .venv/installed
+	@test -n "$(DATA)" || { echo "make $@ needs DATA=DIR, a directory with SST-2; see docs/results.md." >&2; exit 2; }
+	$(BIN)/tfq-llm study $(KIND) $@ $(ROWS) --study-dir runs/$(if $(FRESH),fresh/)$@ \
+	$(if $(FRESH),,$(addprefix --known ,$(wildcard docs/results/$*.csv))) \
+	--export $(if $(FRESH),runs/fresh,docs/results)/$*.csv
 
 reproduce-quick: .venv/installed
 	$(BIN)/tfq-llm data fetch movie-reviews

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Annotated
@@ -23,6 +22,7 @@ from tfq_llm.studies.store import Store
 from tfq_llm.studies.study import Study
 from tfq_llm.studies.trial import Cost, Entry, Procedure, Scalar, Trial, TrialResult
 from tfq_llm.studies.versions import as_text, versions
+from tfq_llm.studies.worker import Failure, Unfit
 
 ROWS, DIMENSIONS = 8_000, 768
 NODES = (1, 10, 100, 1_000)
@@ -32,10 +32,11 @@ HOUR = 3600.0
 class AtOnce:
     """Workers that need no time, so that what is left is the scheduler's own."""
 
-    retries, deaths, busy, capacity = 0, (), 64, 64
+    busy = capacity = 64
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self) -> None:
+        self.retries = 0
+        self.deaths: tuple[type[BaseException], ...] = ()
         self._versions = as_text(versions())
 
     def __enter__(self) -> AtOnce:
@@ -43,8 +44,8 @@ class AtOnce:
 
     def __exit__(self, *_error: object) -> None: ...
 
-    def submit(self, trial: Trial) -> Future[TrialResult]:
-        future: Future[TrialResult] = Future()
+    def submit(self, trial: Trial) -> Future[TrialResult | Failure | Unfit]:
+        future: Future[TrialResult | Failure | Unfit] = Future()
         future.set_result(made_up(trial, self._versions))
         return future
 
@@ -81,15 +82,14 @@ def search(file: Path, candidates: int) -> StudyConfig:
 def trials_per_second(file: Path, workers: int, candidates: int) -> tuple[float, float]:
     """Trials a second when all workers run, and seconds until the first result is there."""
     with tempfile.TemporaryDirectory() as directory:
-        # The first trials of every worker pay for its start; what comes after them is the rate.
         study = Study.begun(search(file, candidates), directory)
         ended: list[float] = []
         monitor = Clock(ended)
         start = time.monotonic()
         with LocalWorkers(workers, study.store.url) as running:
             run([make() for make in study.plan.procedures], study.store, running, monitor)
-    first = ended[workers - 1]
-    return (len(ended) - workers) / (ended[-1] - first), ended[0] - start
+    # The first trial of every worker pays for its start; what comes after these is the rate.
+    return (len(ended) - workers) / (ended[-1] - ended[workers - 1]), ended[0] - start
 
 
 class Clock(Monitor):
@@ -109,14 +109,13 @@ def scheduler(count: int) -> tuple[float, float, float]:
     trials = [_trial(init) for init in range(count)]
     entries = [Entry(trial, "quantum head", "quantum", "design") for trial in trials]
 
-    def procedure() -> Iterator[list[Entry]]:
+    def procedure() -> Procedure:
         yield entries
 
     with tempfile.TemporaryDirectory() as directory:
         store = Store(directory)
-        procedures: list[Procedure] = [procedure()]  # type: ignore[list-item]
         start = time.monotonic()
-        run(procedures, store, AtOnce(store), Monitor("trials"))  # type: ignore[arg-type]
+        run([procedure()], store, AtOnce(), Monitor("trials"))
         each = (time.monotonic() - start) / count
         made_with = as_text(versions())
         results = [made_up(trial, made_with) for trial in trials]

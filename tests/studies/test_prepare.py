@@ -57,11 +57,15 @@ def test_tuned_embeddings_are_of_the_rows_of_their_split_and_are_made_once(tmp_p
     assert len(tuned.validation) == 4
     assert not np.allclose(frozen.embeddings, tuned.embeddings, atol=1e-4)
 
-    def never(*_arguments: object) -> None:
+    def never(*_arguments: object, **_more: object) -> None:
         raise AssertionError("they were made already")
 
     monkeypatch.setattr("tfq_llm.training.trained.embed", never)
     assert draws(settings, store) == found
+    monkeypatch.undo()
+    monkeypatch.setenv("TFQ_LLM_CACHE", str(tmp_path / "cache"))
+    for made_by in ("training.contrastive.tune_sentence_encoder", "encoders.embedding_cache.EmbeddingCache.put"):
+        monkeypatch.setattr(f"tfq_llm.{made_by}", never)
     assert draws(settings, Store(tmp_path / "another study")) == found
     monkeypatch.setattr("tfq_llm.studies.prepare.versions", lambda: {"tensorflow": "another"})
     with pytest.raises(AssertionError, match="made already"):

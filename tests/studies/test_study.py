@@ -19,6 +19,7 @@ import pytest
 from tests.support import blobs, write_reviews
 from tfq_llm.cli import main
 from tfq_llm.errors import InputError
+from tfq_llm.pipelines.study import study
 from tfq_llm.studies.config import StudyConfig, make_study_config
 from tfq_llm.studies.perform import perform
 from tfq_llm.studies.replay import frame, right
@@ -182,6 +183,20 @@ def test_two_runs_give_the_same_tables_and_so_does_one_that_was_killed_all_the_t
     assert Store(tmp_path / "three").export_rows() == (tmp_path / "rows.csv").read_text()
     rows = list(csv.DictReader(io.StringIO((tmp_path / "rows.csv").read_text())))
     assert len(rows) == 20
+
+
+def test_an_interrupted_study_exports_what_is_finished(embeddings, tmp_path, monkeypatch):
+    begun = Study.begun(config(embeddings), str(tmp_path / "s"))
+    run_here(begun)
+    finished = begun.store.export_rows()
+
+    def interrupted(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tfq_llm.pipelines.study.run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        study(config(embeddings), str(tmp_path / "s"), workers=1, export=tmp_path / "rows.csv")
+    assert (tmp_path / "rows.csv").read_text() == finished
 
 
 def _killed_until_done(arguments: list[str], place: Path, kills: int) -> None:

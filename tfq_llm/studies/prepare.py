@@ -18,7 +18,6 @@ from tfq_llm.cache import cache_dir
 from tfq_llm.data import EmbeddingDataset, TextDataset
 from tfq_llm.data.duplicates import text_key
 from tfq_llm.data.splits import embedding_split
-from tfq_llm.encoders.locate import locate
 from tfq_llm.errors import InputError
 from tfq_llm.studies.config import StudyConfig
 from tfq_llm.studies.desk import Draw
@@ -60,7 +59,7 @@ def _given(config: StudyConfig, store: Store) -> Iterator[Draw]:
 
 def _of_texts(config: StudyConfig, store: Store) -> Iterator[Draw]:
     texts, test = _texts(config)
-    kept = _Kept(store, Store(cache_dir("study-embeddings")), config, texts.digest())
+    kept = _Kept(store, config, texts.digest())
     frozen_digest, frozen = kept.get("frozen", None, lambda: _frozen(config, texts, test))
     for seed in config.split_seeds:
         for state in config.data.states:
@@ -101,21 +100,32 @@ def _frozen(config: StudyConfig, texts: TextDataset, test: np.ndarray | None) ->
 
 
 def _tuned(config: StudyConfig, texts: TextDataset, frozen: EmbeddingDataset, seed: int) -> EmbeddingDataset:
-    """Embeddings by a sentence encoder that is tuned on the rows that the frozen ones are divided into by this seed."""
+    """Embeddings by a sentence encoder that is tuned on the rows that the frozen ones are divided into by this seed.
+
+    They are kept in this machine's cache directory: tuning takes long, and other studies of these texts tune on the same rows.
+    """
     from tfq_llm.training.contrastive import tune_sentence_encoder
     from tfq_llm.training.trained import embed, encoder_from_config
 
     split = embedding_split(frozen, config.data.per_class, config.data.validation_fraction, seed)
+    rows = [part.tolist() for part in (split.train, split.validation)]
+    # The frozen embeddings tell which sentence encoder it is, whatever is at its path now.
+    name = _digest([frozen.digest(), rows, config.tuning.model_dump(), config.encoder.model_dump(), seed, versions()])
+    kept = Store(cache_dir("study-embeddings"))
+    found = _found(kept, name)
+    if found is not None:
+        return dataclasses.replace(found[1], name=frozen.name, class_names=frozen.class_names, test=frozen.test)
     encoder = encoder_from_config(config.encoder, trainable=True)
     strings = np.array(texts.texts, dtype=object)
     train, validation = [(strings[rows], texts.labels[rows]) for rows in (split.train, split.validation)]
-    key = json.dumps([frozen.digest(), config.tuning.model_dump(), config.encoder.model_dump(), config.data.model_dump(), seed])
-    state_file = cache_dir("study-tuning") / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.state"
+    state_file = cache_dir("study-tuning") / f"{name}.state"
     title = f"tuning the sentence encoder on split {seed}"
     tune_sentence_encoder(encoder, train, validation, config.tuning, name=title, seed=seed, state_file=state_file)
     vectors = embed(encoder, texts.texts, f"embedding, sentence encoder tuned on split {seed}")
+    tuned = dataclasses.replace(frozen, embeddings=vectors, train=split.train, validation=split.validation)
+    _remember(kept, name, tuned)
     state_file.unlink(missing_ok=True)
-    return dataclasses.replace(frozen, embeddings=vectors, train=split.train, validation=split.validation)
+    return tuned
 
 
 def _draw(config: StudyConfig, digest: str, dataset: EmbeddingDataset, seed: int, state: str, has_seen: bool) -> Draw:
@@ -126,17 +136,15 @@ def _draw(config: StudyConfig, digest: str, dataset: EmbeddingDataset, seed: int
 
 @dataclass(frozen=True)
 class _Kept:
-    """Embeddings that are there already are found by what they were made of, and made otherwise.
+    """Embeddings that are in the store already are found by what they were made of, and made otherwise.
 
     Attributes:
         store: of the study.
-        shared: a store in this machine's cache directory, for other studies of the same texts.
         config: of the study.
         texts: digest of the texts.
     """
 
     store: Store
-    shared: Store
     config: StudyConfig
     texts: str
 
@@ -151,18 +159,11 @@ class _Kept:
         found = _found(self.store, name)
         if found is not None:
             return found
-        # Studies of other packages, or of a sentence encoder that was at the same path before, use the cache directory too.
-        located = locate(encoder["name"], **{key: value for key, value in encoder.items() if key != "name"})
-        everywhere = _digest({**made_of, "fingerprint": located.fingerprint, "versions": versions()})
-        in_cache = _found(self.shared, everywhere)
-        dataset = make() if in_cache is None else in_cache[1]
-        for store, its_name in ((self.store, name), (self.shared, everywhere)):
-            digest = store.keep_embeddings(dataset)
-            store.keep_digest(its_name, digest)
-        return digest, dataset
+        dataset = make()
+        return _remember(self.store, name, dataset), dataset
 
 
-def _digest(made_of: dict[str, Any]) -> str:
+def _digest(made_of: Any) -> str:
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -172,3 +173,9 @@ def _found(store: Store, name: str) -> tuple[str, EmbeddingDataset] | None:
         with suppress(InputError):  # they are damaged, or were taken away
             return digest, store.embeddings(digest)
     return None
+
+
+def _remember(store: Store, name: str, dataset: EmbeddingDataset) -> str:
+    digest = store.keep_embeddings(dataset)
+    store.keep_digest(name, digest)
+    return digest

@@ -281,7 +281,7 @@ def _embeddings(url: str, digest: str) -> EmbeddingDataset:
     path = f"embeddings/{digest}.npz"
     if isinstance(at, Directory):
         return _intact(at.path / path, digest, url)
-    cached = cache_dir("study-embeddings") / f"{digest}.npz"
+    cached = cache_dir("study-embeddings", "embeddings") / f"{digest}.npz"
     # All workers of a machine begin at once: one of them fetches.
     with FileLock(cached.with_suffix(".lock")):
         try:

@@ -218,6 +218,18 @@ def test_an_ablation_says_which_parts_matter() -> None:
     assert "no entanglement" in headline.sentence
 
 
+def test_an_ablation_says_where_it_took_nothing_away() -> None:
+    study = ablation(splits=12)
+    frame = study.frame.copy()
+    whole = frame[(frame["arm"] == QUANTUM) & (frame["role"] == "final")].set_index("split")
+    same = (frame["arm"] == "no re-uploading") & (frame["split"] < 2)
+    for column in ("trial", "accuracy", "correct"):
+        frame.loc[same, column] = frame.loc[same, "split"].map(whole[column])
+    sentence = document(replace(study, frame=frame)).headlines[0].sentence
+    assert "On 2 of 12 splits 'no re-uploading' changes nothing" in sentence
+    assert "changes nothing" not in document(study).headlines[0].sentence
+
+
 def test_a_frame_without_its_columns_and_a_screening_without_its_design_are_refused() -> None:
     study = shots()
     with pytest.raises(InputError, match="lacks the columns accuracy"):

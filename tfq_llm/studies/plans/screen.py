@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import Iterator
 
 from tfq_llm.studies.arms.names import QUANTUM
@@ -11,7 +9,7 @@ from tfq_llm.studies.config import ScreenConfig, StudyConfig
 from tfq_llm.studies.designs import Design, two_level
 from tfq_llm.studies.desk import Desk, Draw
 from tfq_llm.studies.plans.step import Step, all_arms, at_once
-from tfq_llm.studies.trial import Entry, Scalar
+from tfq_llm.studies.trial import Scalar
 
 
 def design_of(screen: ScreenConfig) -> Design:
@@ -37,13 +35,11 @@ def steps(config: StudyConfig, draw: Draw) -> Iterator[Step]:
     """
     desk = Desk(config, draw)
     arm = all_arms(desk)[QUANTUM]
-    entries: list[Entry] = []
-    times = Counter[str]()
-    for number, levels in enumerate(design_of(config.screen).runs):
+    entries = []
+    runs = design_of(config.screen).runs
+    for number, levels in enumerate(runs):
         settings = {**arm.defaults, **{name: _typed(value, arm.defaults[name]) for name, value in levels.items()}}
-        same = json.dumps(settings, sort_keys=True)
-        entries += desk.folds(arm, settings, "design", {**levels, "run": number}, init=times[same])
-        times[same] += 1
+        entries += desk.folds(arm, settings, "design", {**levels, "run": number}, init=runs[:number].count(levels))
     yield at_once(entries)
 
 
