@@ -151,9 +151,9 @@ def test_an_interrupted_study_says_how_to_go_on(tmp_path: Path) -> None:
     # As a terminal does: to all processes of the command.
     os.killpg(study.pid, signal.SIGINT)
     said = study.communicate(timeout=20)[0]
-    assert study.returncode in (1, -signal.SIGINT, 130)
+    assert study.returncode in (1, -signal.SIGINT, 130), said
     assert f"Stopped. What is finished is kept in {url}: give the same command again" in said
-    assert said.count("Traceback") == 1
+    assert said.count("Traceback") == 1, said
     assert len(Store(url).results()) >= 3
 
 

@@ -9,6 +9,9 @@ from tfq_llm.studies.arms import Arm
 from tfq_llm.studies.config import StudyConfig
 from tfq_llm.studies.trial import Entry, Role, Settings, Trial
 
+# Seeds of split s are s · 1,000 and what follows.
+_MOST_INITS = 1000
+
 
 @dataclass(frozen=True)
 class Draw:
@@ -65,7 +68,7 @@ class Desk:
     def folds(
         self, arm: Arm, settings: Settings, role: Role = "candidate", factors: Settings | None = None, init: int = 0
     ) -> list[Entry]:
-        """What scores settings of an arm on validation rows: one entry for each fold."""
+        """What scores settings of an arm on validation rows: one entry for each fold; `init` counts initialisations of a split."""
         numbers = self.fold_numbers
         of = len(numbers)
         values = {"init": init, "scored_on": "validation", "folds": of}
@@ -82,6 +85,8 @@ class Desk:
 
     def _entry(self, arm: Arm, settings: Settings, role: Role, factors: Settings | None, **values: Any) -> Entry:
         data, draw = self.config.data, self.draw
+        # Of one seed for all splits the intervals would not know: every split has initial weights and random features of its own.
+        values["init"] += draw.split * _MOST_INITS
         trial = Trial(
             data=draw.data,
             per_class=data.per_class,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from types import TracebackType
 
 from pebble import ProcessExpired, ProcessPool
@@ -80,7 +82,7 @@ class LocalWorkers:
             _discard(pool)
         else:
             pool = self._new_pool()
-        with _one_thread():
+        with _one_thread(), _no_interrupts():
             # The first call starts the process.
             future = pool.schedule(attempt, args=[self._perform, trial, self._store_url], timeout=self._timeout)
         self._busy[future] = pool
@@ -138,3 +140,18 @@ def _one_thread() -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _no_interrupts() -> Iterator[None]:
+    """Processes that are started inside it never see Ctrl-C, which a terminal sends to all of them: their parent ends them.
+
+    An interrupt of this process waits until the end of the block.
+    """
+    # Where it is started by the first process, it unblocks the signal.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -62,7 +62,6 @@ def begin(parent: int, log: str) -> None:
     if os.getppid() != parent:
         # It died before the signal was asked for.
         os._exit(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
     for stream in (1, 2):
         os.dup2(file, stream)
