@@ -14,13 +14,14 @@ import typer
 from benchmarks import machine
 from benchmarks.report import milliseconds, number, table
 from tfq_llm.progress import Progress
+from tfq_llm.studies.cluster import RayWorkers
 from tfq_llm.studies.config import StudyConfig, make_study_config
 from tfq_llm.studies.local import LocalWorkers
 from tfq_llm.studies.monitor import Monitor
 from tfq_llm.studies.schedule import run
 from tfq_llm.studies.store import Store
 from tfq_llm.studies.study import Study
-from tfq_llm.studies.trial import Cost, Entry, Procedure, Scalar, Trial, TrialResult
+from tfq_llm.studies.trial import Cost, Entry, Trial, TrialResult
 from tfq_llm.studies.versions import as_text, versions
 from tfq_llm.studies.worker import Failure, Unfit
 
@@ -38,6 +39,7 @@ class AtOnce:
         self.retries = 0
         self.deaths: tuple[type[BaseException], ...] = ()
         self._versions = as_text(versions())
+        self.made: list[TrialResult] = []
 
     def __enter__(self) -> AtOnce:
         return self
@@ -46,7 +48,8 @@ class AtOnce:
 
     def submit(self, trial: Trial) -> Future[TrialResult | Failure | Unfit]:
         future: Future[TrialResult | Failure | Unfit] = Future()
-        future.set_result(made_up(trial, self._versions))
+        self.made.append(made_up(trial, self._versions))
+        future.set_result(self.made[-1])
         return future
 
     def check(self) -> None: ...
@@ -55,12 +58,13 @@ class AtOnce:
 
 
 def made_up(trial: Trial, made_with: str) -> TrialResult:
-    """A result of the usual size."""
+    """A result of the usual size, whose score follows from the trial's name."""
+    correct = 130 + int(trial.name[-2:], 16) % 32
     cost = Cost(fit_seconds=5.0, score_seconds=0.1, host="here", finished="2026-01-01T00:00:00+00:00")
     bins = tuple((17, 0.95, 0.941176) for _ in range(10))
     return TrialResult(
-        trial=trial, accuracy=0.9, correct=153, rows=170, macro_f1=0.9, log_loss=0.3, parameters=634, epochs=40,
-        confusion=((80, 5), (12, 73)), calibration=bins, predictions=None, versions=made_with, cost=cost,
+        trial=trial, accuracy=correct / 170, correct=correct, rows=170, macro_f1=0.9, log_loss=0.3, parameters=634, epochs=40,
+        confusion=((80, 5), (165 - correct, correct - 80)), calibration=bins, predictions=None, versions=made_with, cost=cost,
     )  # fmt: skip
 
 
@@ -104,55 +108,72 @@ class Clock(Monitor):
         super().finished(entry, result)
 
 
-def scheduler(count: int) -> tuple[float, float, float]:
-    """Seconds that a trial costs the scheduler, keeping a result a worker, and reading all of them a resumed study."""
-    trials = [_trial(init) for init in range(count)]
-    entries = [Entry(trial, "quantum head", "quantum", "design") for trial in trials]
+def comparison(file: Path, splits: int) -> StudyConfig:
+    """All arms with eight candidates on three folds, as in docs/results.md."""
+    selection = {"candidates": 8, "folds": 3}
+    return make_study_config({"kind": "compare", "splits": splits, "data": {"embeddings": [str(file)]}, "selection": selection})
 
-    def procedure() -> Procedure:
-        yield entries
 
+def scheduler(file: Path, splits: int) -> tuple[int, float, float, float]:
+    """Trials of a comparison; seconds of one for the scheduler (CPU) and to keep; seconds to go on when all are there."""
     with tempfile.TemporaryDirectory() as directory:
-        store = Store(directory)
+        study = Study.begun(comparison(file, splits), directory)
+        start = time.process_time()
+        workers = AtOnce()
+        done = run([make() for make in study.plan.procedures], study.store, workers, Monitor("trials")).done
+        each = (time.process_time() - start) / done
         start = time.monotonic()
-        run([procedure()], store, AtOnce(), Monitor("trials"))
-        each = (time.monotonic() - start) / count
-        made_with = as_text(versions())
-        results = [made_up(trial, made_with) for trial in trials]
+        for result in workers.made:
+            study.store.keep(result)
+        keep = (time.monotonic() - start) / done
         start = time.monotonic()
-        for result in results:
-            store.keep(result)
-        keep = (time.monotonic() - start) / count
-        start = time.monotonic()
-        found = Store(directory).found(trials)
-        read = time.monotonic() - start
-    assert len(found) == count
-    return each, keep, read
+        again = run([make() for make in study.plan.procedures], Store(directory), AtOnce(), Monitor("trials"))
+        resume = time.monotonic() - start
+    assert (again.found, again.done) == (done, 0)
+    return done, each, keep, resume
 
 
-def _trial(init: int) -> Trial:
-    settings: dict[str, Scalar] = {f"setting_{place}": 0.5 * place for place in range(30)}
-    return Trial(
-        data="0" * 16, per_class=256, validation_fraction=0.15, test_rows=None, split=0, method="quantum head", settings=settings,
-        init=init, scored_on="validation",
-    )  # fmt: skip
+def through_ray(file: Path, splits: int) -> float:
+    """CPU seconds of the scheduler's process, Ray's threads in it included, for a trial on a Ray cluster of this machine."""
+    import ray
+    from ray.cluster_utils import Cluster
+
+    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    try:
+        with tempfile.TemporaryDirectory() as directory:
+            study = Study.begun(comparison(file, splits), directory)
+            with RayWorkers(nodes.address, study.store.url, perform="benchmarks.studies:at_once") as workers:
+                start = time.process_time()
+                done = run([make() for make in study.plan.procedures], study.store, workers, Monitor("trials")).done
+                return (time.process_time() - start) / done
+    finally:
+        ray.shutdown()
+        nodes.shutdown()
+
+
+def at_once(trial: Trial, _store_url: str) -> TrialResult:
+    """A worker's part that needs no time."""
+    return made_up(trial, as_text(versions()))
 
 
 def main(
     trials: Annotated[int, typer.Option(min=4, help="Quantum trials for each number of workers.")] = 32,
-    results: Annotated[int, typer.Option(min=100, help="Made-up results for scheduler and store.")] = 20_000,
+    splits: Annotated[int, typer.Option(min=1, help="Of the comparison whose results are made up.")] = 10,
+    ray: Annotated[bool, typer.Option(help="Hand made-up trials to a Ray cluster of this machine, too.")] = True,
 ) -> None:
     """Measure and print tables."""
-    rows = machine.describe(f"python -m benchmarks.studies --trials {trials} --results {results}")
+    rows = machine.describe(f"python -m benchmarks.studies --trials {trials} --splits {splits}")
     rates: dict[int, float] = {}
     begins: dict[int, float] = {}
-    with tempfile.TemporaryDirectory() as directory, Progress("studies", 3, "measurements") as progress:
+    with tempfile.TemporaryDirectory() as directory, Progress("studies", 4, "measurements") as progress:
         file = Path(directory) / "embeddings.npz"
         embeddings(file)
         for workers in (1, 2):
             rates[workers], begins[workers] = trials_per_second(file, workers, trials)
             progress.update()
-        each, keep, read = scheduler(results)
+        done, each, keep, resume = scheduler(file, splits)
+        progress.update()
+        handed = through_ray(file, splits) if ray else None
         progress.update()
     print(table(("", ""), rows) + "\n")
     print(
@@ -162,17 +183,18 @@ def main(
         )
     )
     parts = [
-        ("the scheduler, a trial", f"{milliseconds(each)} ms"),
+        (f"the scheduler, a trial of {done:,}, with searches, claims and display", f"{milliseconds(each)} ms"),
+        *([("the same, with handing it to Ray", f"{milliseconds(handed)} ms")] if handed else []),
         ("a worker, to keep a result", f"{milliseconds(keep)} ms"),
-        (f"a resumed study, to read {results:,} results", f"{number(read)} s"),
+        (f"a study that is given again when all {done:,} are there", f"{number(resume)} s"),
     ]
     print("\n" + table(("what", "takes"), parts) + "\n")
     lines = []
     for nodes in NODES:
         rate = nodes * rates[2]
-        lines.append((f"{nodes:,}", f"{2 * nodes:,}", number(HOUR * rate), f"{number(100 * rate * each)} %"))
+        lines.append((f"{nodes:,}", f"{2 * nodes:,}", number(HOUR * rate), f"{number(100 * rate * (handed or each))} %"))
     print(table(("nodes of 2 cores", "workers", "trials an hour, by arithmetic", "the scheduler is busy"), lines))
-    print(f"\nThe scheduler is busy all the time at {number(1 / each / rates[2])} nodes.")
+    print(f"\nThe scheduler is busy all the time at {number(1 / (handed or each) / rates[2])} nodes.")
 
 
 if __name__ == "__main__":
