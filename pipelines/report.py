@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from tfq_llm.circuits import draw_svg
@@ -12,7 +13,7 @@ from tfq_llm.studies.plans.screen import design_of
 from tfq_llm.studies.replay import Replayed, costs, frame, right, tested_rows
 from tfq_llm.studies.report import ReportInput, summary, write_report
 from tfq_llm.studies.study import Study
-from tfq_llm.studies.versions import versions
+from tfq_llm.studies.versions import from_text
 
 
 def report(place: str, directory: Path | None = None) -> str:
@@ -46,9 +47,15 @@ def report_input(study: Study) -> ReportInput:
         InputError: there are no results yet.
     """
     replayed = study.replayed()
+    if not replayed.found and replayed.failed:
+        raise InputError(
+            f"all {len(replayed.failed)} trials that were run of the study in '{study.store.url}' failed; its folder failures "
+            "has their tracebacks."
+        )
     if not replayed.found:
         raise InputError(f"the study in '{study.store.url}' has no results yet: run it first.")
     finals = replayed.finals()
+    (made_with, _), *others = Counter(result.versions for _, result in replayed.found).most_common()
     return ReportInput(
         name=Path(study.store.url).name,
         kind=study.config.kind,
@@ -58,12 +65,14 @@ def report_input(study: Study) -> ReportInput:
         costs=costs({result.trial.name: result for _, result in replayed.found}),
         expected=replayed.size,
         done=len(replayed.found),
+        is_finished=replayed.is_finished,
         right=right(replayed, study.store),
         test_rows=tested_rows(replayed, study.store),
         train_rows=study.draws[0].train_rows,
         confusion={name: result.confusion for name, result in finals.items()},
         calibration={name: result.calibration for name, result in finals.items()},
-        versions=versions(),
+        versions=from_text(made_with),
+        mixed_versions=len(others),
         failures={entry.trial.name: study.store.failure(entry.trial) or "" for entry in replayed.failed},
         commands=study.commands(),
         circuits=_circuits(study, replayed),

@@ -26,8 +26,8 @@ def study(
     known: Path | None = None,
     export: Path | None = None,
     command: str | None = None,
-) -> str:
-    """Runs a study to its end, or goes on with it, and returns the report's beginning as Markdown.
+) -> tuple[str, int]:
+    """Runs a study to its end, or goes on with it.
 
     Args:
         config: all settings.
@@ -37,6 +37,9 @@ def study(
         known: a CSV of trial rows that need not be run again.
         export: a CSV to write all trial rows to.
         command: that asked for it, for the report.
+
+    Returns:
+        The report's beginning as Markdown, and how many trials failed.
 
     Raises:
         InputError: as `Study.begun`; the CSV cannot be read or written; the cluster is not there.
@@ -54,7 +57,7 @@ def study(
             if export is not None:
                 write_text(export, begun.store.export_rows())
     logger.info("%d trials run, %d found, %d failed, %.0f s", summary.done, summary.found, len(summary.failed), summary.seconds)
-    return report_of(begun)
+    return report_of(begun), len(summary.failed)
 
 
 def _workers(begun: Study, count: int | None, cluster: str | None) -> Workers:

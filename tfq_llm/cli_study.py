@@ -68,7 +68,11 @@ def _add(kind: str, text: str) -> None:
             from tfq_llm.pipelines.study import study
 
             where = place or str(Path("runs") / "studies" / path.stem.removeprefix("study-"))
-            print(study(resolved, where, workers, cluster, known, export, _this_command()))
+            text, failed = study(resolved, where, workers, cluster, known, export, _this_command())
+            print(text)
+        if failed:
+            print(f"{failed} trials failed; the report says why. The same command tries again what can be.", file=sys.stderr)
+            raise typer.Exit(1)
 
 
 for _kind, _text in KINDS.items():

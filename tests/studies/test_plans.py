@@ -6,12 +6,16 @@ import dataclasses
 from collections import Counter
 from typing import ClassVar
 
+import numpy as np
 import pytest
 
 from tfq_llm.errors import InputError
-from tfq_llm.studies.config import StudyConfig, make_study_config
+from tfq_llm.pipelines.configs import find
+from tfq_llm.studies.config import StudyConfig, load_study_config, make_study_config
 from tfq_llm.studies.desk import Draw
 from tfq_llm.studies.plans import plan
+from tfq_llm.studies.statistics import paired
+from tfq_llm.studies.statistics.verdict import verdict
 from tfq_llm.studies.trial import Entry
 
 HEAD = {"encoder_layers": 2, "connectivity": 1}
@@ -191,3 +195,18 @@ def test_shots_score_one_training_and_train_with_shots():
     assert len({trial.training_name for trial in exact}) == 1
     (sampled,) = [entry.trial for entry in found if entry.arm == "trained with shots"]
     assert (sampled.settings["shots"], sampled.settings["gradient"]) == (50, "parameter-shift")
+
+
+@pytest.mark.parametrize("kind", ["compare", "ablation", "noise", "shots", "qubits"])
+def test_one_split_is_refused_where_differences_over_splits_are_tested(kind: str) -> None:
+    with pytest.raises(InputError, match="was given one split: use --set splits=10"):
+        plan(make_study_config({"kind": kind, "splits": 1}), [])
+
+
+@pytest.mark.parametrize("name", ["study-ablation", "study-noise", "study-shots", "study-qubits", "reproduce-quick-ablation"])
+def test_with_the_splits_of_shipped_studies_a_large_difference_is_seen(name: str) -> None:
+    config = load_study_config(find(name))
+    differences = np.linspace(0.40, 0.45, config.splits)
+    found = paired(0.5 + differences, np.full(config.splits, 0.5), config.verdict)
+    family = 8
+    assert verdict(found, found.p * family, config.verdict, family).kind == "better"

@@ -133,6 +133,30 @@ def test_a_trial_whose_worker_died_runs_again(store: Store, deaths: int, retries
         assert "its worker died" in (store.failure(entry(0).trial) or "")
 
 
+def test_who_waits_for_a_lost_trial_goes_on_when_the_study_is_run_again(store: Store) -> None:
+    got: list[list[TrialResult | None]] = []
+    workers = Inline(store)
+    workers.deadly = [entry(0).trial.name] * 9
+    summary = run([asks([entry(0), entry(1)], [entry(2)], got=got), asks([entry(3)], [entry(4)])], store, workers, Monitor())
+    # Its settings are not chosen without it; the other procedure went on.
+    assert (summary.failed, got) == ((entry(0).trial.name,), [])
+    assert {trial.split for trial in workers.submitted} == {0, 1, 3, 4}
+    again = Inline(store)
+    assert run([asks([entry(0), entry(1)], [entry(2)], got=got)], store, again, Monitor()).failed == ()
+    assert [each.split for each in again.submitted] == [0, 2]
+
+
+def test_a_trial_that_failed_before_its_arm_was_scored_stays_failed(store: Store) -> None:
+    bad = entry(0, method="raises")
+    final = entry(0, scored_on="test")
+    run([asks([bad], [final])], store, Inline(store), Monitor())
+    again = Inline(store)
+    got: list[list[TrialResult | None]] = []
+    summary = run([asks([bad], [final], got=got)], Store(store.url), again, Monitor())
+    assert (summary.failed, again.submitted) == ((bad.trial.name,), [])
+    assert got[0] == [None]
+
+
 def test_test_rows_are_scored_by_one_setting_of_an_arm(store: Store) -> None:
     final = entry(0, scored_on="test")
     run(

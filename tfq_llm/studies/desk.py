@@ -68,7 +68,7 @@ class Desk:
     def folds(
         self, arm: Arm, settings: Settings, role: Role = "candidate", factors: Settings | None = None, init: int = 0
     ) -> list[Entry]:
-        """What scores settings of an arm on validation rows: one entry for each fold; `init` counts initialisations of a split."""
+        """What scores settings of an arm on validation rows: one entry for each fold. `init` counts within a split."""
         numbers = self.fold_numbers
         of = len(numbers)
         values = {"init": init, "scored_on": "validation", "folds": of}

@@ -29,16 +29,13 @@ class Replayed:
         found: entries with their results.
         failed: entries whose trial failed.
         size: how many entries there are in all, when none fails.
+        is_finished: nothing is left to run; what follows on a failed trial does not run.
     """
 
     found: tuple[tuple[Entry, TrialResult], ...]
     failed: tuple[Entry, ...]
     size: int
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether nothing is left to run; what follows on a failed trial does not run."""
-        return len(self.found) + len(self.failed) >= self.size
+    is_finished: bool
 
     def finals(self) -> dict[str, TrialResult]:
         """Results of test rows, by name of the trial."""
@@ -50,17 +47,20 @@ def replay(plan: Plan, store: Store) -> Replayed:
     failures = store.failures()
     found: list[tuple[Entry, TrialResult]] = []
     failed: list[Entry] = []
+    ended = []
     for make in plan.procedures:
-        for entry, result in _gone_through(make(), store, failures):
+        known = list(_gone_through(make(), store, failures))
+        ended.append(None not in known)
+        for entry, result in filter(None, known):
             if result is None:
                 failed.append(entry)
             else:
                 found.append((entry, result))
-    return Replayed(tuple(found), tuple(failed), plan.size)
+    return Replayed(tuple(found), tuple(failed), plan.size, all(ended))
 
 
-def _gone_through(procedure: Procedure, store: Store, failures: set[str]) -> Iterable[tuple[Entry, TrialResult | None]]:
-    """Entries of a procedure up to the first ones that are still to run; None is the result of a failed trial."""
+def _gone_through(procedure: Procedure, store: Store, failures: set[str]) -> Iterable[tuple[Entry, TrialResult | None] | None]:
+    """Entries of a procedure up to the first ones that are still to run, and then None; None is the result of a failed trial."""
     try:
         entries = next(procedure)
         while True:
@@ -69,6 +69,7 @@ def _gone_through(procedure: Procedure, store: Store, failures: set[str]) -> Ite
             known = [result is not None or entry.trial.name in failures for entry, result in zip(entries, results, strict=True)]
             yield from ((entry, result) for entry, result, is_known in zip(entries, results, known, strict=True) if is_known)
             if not all(known):
+                yield None
                 return
             entries = procedure.send(results)
     except StopIteration:

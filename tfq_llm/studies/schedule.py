@@ -79,7 +79,9 @@ def run(procedures: Sequence[Procedure], store: Store, workers: Workers, monitor
     """Advances all procedures until they end.
 
     A procedure gets the results of a batch when all of them are there. Entries of earlier procedures are run first. A trial that
-    raises is not run again: its traceback is kept and the procedure gets None. The workers stay open unless something is raised.
+    raises is not run again: its traceback is kept and the procedure gets None. What was lost because
+    its worker died or it took too long says nothing of the trial: its procedure waits for the next run, while others go on.
+    The workers stay open unless something is raised.
 
     Args:
         procedures: generators of entries.
@@ -150,9 +152,12 @@ class _Run:
         self._ended: queue.SimpleQueue[Future[TrialResult | Failure | Unfit]] = queue.SimpleQueue()
         self._number = itertools.count()
         self._failed_before: set[str] = set()
+        self._scored_before: set[tuple[str, str, int]] = set()
 
     def go(self) -> None:
         self._failed_before = self.store.failures()
+        scored = map(json.loads, self.store.claims())
+        self._scored_before = {(key["arm"], key["data"], key["split"]) for key in scored}
         for index in range(len(self.procedures)):
             self._advance(index, None)
         while self._jobs:
@@ -187,6 +192,10 @@ class _Run:
         new = {name: entry for name, entry in by_name.items() if name not in self.answers and name not in self._jobs}
         self.monitor.shared(len(batch.entries) - len(new))
         found = self.store.found(entry.trial for entry in new.values())
+        for name in [name for name in new if name not in found and self._stays_failed(new[name])]:
+            self.answers[name] = None
+            self.failed.add(name)
+            del new[name]
         self.monitor.asked([entry for name, entry in new.items() if name not in found])
         for name in found:
             self.answers[name] = found[name]
@@ -200,6 +209,11 @@ class _Run:
                 job.place = min(job.place, place)
                 # It may be in line already, further back: it is taken once.
                 heapq.heappush(self._waiting, (job.place, name))
+
+    def _stays_failed(self, entry: Entry) -> bool:
+        """Whether a trial failed and its arm was scored on the test rows without it: a result now would choose other settings."""
+        trial = entry.trial
+        return trial.name in self._failed_before and (entry.arm, trial.data, trial.split) in self._scored_before
 
     def _submit(self) -> None:
         """Hands over as many jobs as the workers take."""
@@ -234,19 +248,27 @@ class _Run:
         if error is None:
             outcome = future.result()
         elif isinstance(error, TimeoutError):
-            outcome = Failure(f"{type(error).__name__}: the trial took longer than it may")
+            self._lose(name, job, f"{type(error).__name__}: the trial took longer than it may")
+            return
         elif isinstance(error, self.workers.deaths):
             job.deaths, job.submitted = job.deaths + 1, False
             if job.deaths <= self.retries:
                 self.monitor.died(job.entry, error)
                 heapq.heappush(self._waiting, (job.place, name))
                 return
-            outcome = Failure(f"its worker died {job.deaths} times, the last time by {type(error).__name__}: {error}")
+            self._lose(name, job, f"its worker died {job.deaths} times, the last time by {type(error).__name__}: {error}")
+            return
         else:
             raise InputError(f"the workers cannot run trials: {type(error).__name__}: {error}") from error
         if isinstance(outcome, Unfit):
             raise InputError(f"{outcome.reason} What is finished is kept.")
         self._answer(name, job, outcome)
+
+    def _lose(self, name: str, job: _Job, why: str) -> None:
+        """Gives a trial up until the next run; who waits for it, waits."""
+        del self._jobs[name]
+        self.failed.add(name)
+        self.monitor.failed(job.entry, why, self.store.keep_failure(job.entry.trial, why))
 
     def _answer(self, name: str, job: _Job, outcome: TrialResult | Failure) -> None:
         del self._jobs[name]

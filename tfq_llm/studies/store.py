@@ -135,17 +135,22 @@ class Store:
         Raises:
             InputError: another trial has the claim.
         """
-        if self._claims is None:
-            files = self._place.read_many(f"claims/{file}" for file in self._place.names("claims"))
-            self._claims = dict(pair for pair in map(_claim, files.values()) if pair)
-        holder = self._claims.get(key) or self._new_claim(key, name)
-        self._claims[key] = holder
+        claims = self.claims()
+        holder = claims.get(key) or self._new_claim(key, name)
+        claims[key] = holder
         if holder != name:
             raise InputError(
                 f"the test rows of this split were already scored for this arm with other settings: {key} belongs to the trial "
                 f"{holder}, and {name} wants it now. Test rows are scored once for an arm, or they would choose its settings: "
                 f"undo the change, or begin a new study in another directory."
             )
+
+    def claims(self) -> dict[str, str]:
+        """Which trial has the claim, by key. One listing, the first time."""
+        if self._claims is None:
+            files = self._place.read_many(f"claims/{file}" for file in self._place.names("claims"))
+            self._claims = dict(pair for pair in map(_claim, files.values()) if pair)
+        return self._claims
 
     def _new_claim(self, key: str, name: str) -> str:
         """Writes a claim and returns who has it."""

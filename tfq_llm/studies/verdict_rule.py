@@ -8,16 +8,28 @@ from pydantic import Field
 
 from tfq_llm.config import Section
 
+BEST_CLASSICAL = "best classical"
+"""The opponent that validation chooses."""
+
 
 class VerdictRule(Section):
     """When an arm is called better, worse or not different than another, and when there are too few runs to say."""
 
     test: Literal["permutation", "t", "corrected-t"] = Field(
-        "permutation", description="of paired differences over splits; corrected-t is Nadeau and Bengio's, for shared rows"
+        "permutation",
+        description="of paired differences over splits; corrected-t is Nadeau and Bengio's, for few test rows",
     )
-    alpha: float = Field(0.05, gt=0, lt=0.5, description="level of the tests after Holm's correction; intervals cover 1 − alpha")
-    fewest_splits: int = Field(6, ge=2, description="below it there is no verdict; six are the fewest a permutation test can use")
-    resolution: float = Field(1.0, gt=0, description="points: 'no difference seen' needs an interval no wider than ± this")
+    alpha: float = Field(0.05, gt=0, lt=0.5, description="level of the tests; intervals cover 1 − alpha")
+    against: str = Field(
+        BEST_CLASSICAL,
+        description="the arm that the headline compares with, tested alone; or best classical: by validation accuracy",
+    )
+    fewest_splits: int = Field(
+        6,
+        ge=2,
+        description="below it there is no verdict; a permutation test needs six for one comparison, and more for a family",
+    )
+    resolution: float = Field(1.0, gt=0, description="points: 'no difference seen' needs an interval within ± this")
     power: float = Field(
         0.8, gt=0, lt=1, description="chance to see a difference of `resolution`, by which the number of splits is planned"
     )

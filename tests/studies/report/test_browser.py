@@ -46,7 +46,9 @@ def browser() -> Iterator[Any]:
 
 def unfinished() -> ReportInput:
     """A comparison in two states that is not finished."""
-    return compare(states=("frozen", "tuned"), done=81, expected=120, failures={"a": "ValueError: <b>loss</b>"})
+    return compare(
+        states=("frozen", "tuned"), done=81, expected=120, is_finished=False, failures={"a": "ValueError: <b>loss</b>"}
+    )
 
 
 @pytest.mark.parametrize("make", [*STUDIES.values(), unfinished])

@@ -67,6 +67,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> tuple[ReportInput, Path
         states=("frozen", "tuned"),
         done=81,
         expected=120,
+        is_finished=False,
         failures={f"trial {HOSTILE}": f"Traceback\n  File {HOSTILE}\nValueError: {HOSTILE}", "other": "MemoryError"},
         commands=(f"tfq-llm study compare --name '{HOSTILE}'",),
         circuits={HOSTILE: circuit()},
@@ -192,7 +193,7 @@ def test_tensorboard_reads_scalars_and_settings(hostile: tuple[ReportInput, Path
 def test_a_study_that_has_hardly_begun_is_reported_too(kind: str, left: int) -> None:
     whole = STUDIES[kind]()
     trials = whole.frame.sample(left, random_state=0).sort_index()
-    made = document(replace(whole, frame=trials, done=left))
+    made = document(replace(whole, frame=trials, done=left, is_finished=False))
     assert made.warnings[0].startswith("Not finished")
     # Three validation scores or so cannot be a verdict.
     assert made.headlines[0].word in ("too few runs", None)

@@ -30,7 +30,15 @@ def study():
     rows, right = [], {}
     for arm, (family, accuracy, candidates) in ARMS.items():
         for split in range(SPLITS):
-            common = {"arm": arm, "family": family, "state": "frozen", "split": split, "init": 0, "rows": ROWS}
+            common = {
+                "arm": arm,
+                "family": family,
+                "state": "frozen",
+                "split": split,
+                "init": 0,
+                "rows": ROWS,
+                "parameters": 10 * len(arm),
+            }
             for number, score in enumerate(candidates):
                 for fold in range(2):
                     known = score + (0.01 if fold else -0.01)
@@ -55,7 +63,7 @@ def test_the_best_classical_arm_is_chosen_by_validation_and_not_by_test(study):
     scores = {score.arm: score for score in found.scores}
     assert scores["k-NN"].accuracy > scores["SVC"].accuracy
     assert scores["SVC"].validation == pytest.approx(0.78)
-    assert found.best_classical == "SVC"
+    assert found.opponent == "SVC"
     assert found.overall == found.of("SVC").verdict
     assert found.overall.sentence.startswith("'quantum head' against 'SVC': ")
 
@@ -64,15 +72,33 @@ def test_p_values_are_corrected_within_families(study):
     frame, _ = study
     found = compare_arms(frame, "quantum head", RULE)
     own = accuracies(frame, "quantum head")
-    classical = ["SVC", "k-NN", "MLP"]
+    classical = ["k-NN", "MLP"]
     p = [paired(own, accuracies(frame, arm), RULE).p for arm in classical]
     assert [found.of(arm).adjusted_p for arm in classical] == pytest.approx(multipletests(p, method="holm")[1])
-    for arm in ("zero padding", "no CNOTs"):
+    # The opponent is tested alone.
+    for arm in ("SVC", "zero padding", "no CNOTs"):
         assert found.of(arm).adjusted_p == found.of(arm).paired.p
     assert [(one.other, one.family) for one in found.comparisons] == [
         ("SVC", "classical"), ("k-NN", "classical"), ("MLP", "classical"), ("zero padding", "quantum"), ("no CNOTs", "ablation")
     ]  # fmt: skip
     assert found.of("no CNOTs").verdict.kind == found.of("MLP").verdict.kind == "better"
+
+
+def test_a_rule_can_name_the_arm_to_beat(study):
+    frame, _ = study
+    found = compare_arms(frame, "quantum head", VerdictRule(resamples=1000, against="MLP"))
+    assert (found.opponent, found.level, found.overall) == ("MLP", (), found.of("MLP").verdict)
+    assert found.of("MLP").adjusted_p == found.of("MLP").paired.p
+    with pytest.raises(InputError, match="compares with 'GPT', which has no final trials"):
+        compare_arms(frame, "quantum head", VerdictRule(resamples=1000, against="GPT"))
+
+
+def test_of_classical_arms_that_are_level_on_validation_rows_the_smallest_is_to_be_beaten(study):
+    frame, _ = study
+    candidates = frame["role"] == "candidate"
+    level = frame.assign(accuracy=frame["accuracy"].mask(candidates & (frame["family"] == "classical"), 0.75))
+    found = compare_arms(level, "quantum head", RULE)
+    assert (found.opponent, found.level) == ("MLP", ("SVC", "k-NN"))
 
 
 def test_right_rows_give_mcnemars_tests_and_intervals_over_rows(study):
@@ -117,7 +143,7 @@ def test_inits_are_averaged_within_a_split(study):
 def test_a_study_without_classical_arms_has_no_overall_verdict(study):
     frame, _ = study
     found = compare_arms(frame[frame["family"] != "classical"], "quantum head", RULE)
-    assert (found.best_classical, found.overall) == (None, None)
+    assert (found.opponent, found.overall) == (None, None)
 
 
 def test_the_corrected_test_takes_rows_from_the_frame(study):

@@ -35,6 +35,8 @@ AROUND_ZERO = np.array([0.3, -0.3, 0.1, -0.1, 0.2, -0.2, 0.05, -0.05])
         (AROUND_ZERO * 20, "too few runs"),
         (AROUND_ZERO[:5] + 2, "too few runs"),
         ([2.0] * 8, "better"),
+        # Not significant, and its interval ends beyond the resolution, though it is no longer.
+        (np.array([0.9, 2.2, 1.4, -0.4, 1.5, 0.2, 0.1, -0.3]), "too few runs"),
     ],
 )
 def test_the_four_verdicts(points, kind):
@@ -44,7 +46,8 @@ def test_the_four_verdicts(points, kind):
 def test_a_verdict_says_its_numbers():
     said = judged(AROUND_ZERO + 2)
     assert said.sentence.startswith("'quantum head' against 'SVC': +2.00 points over 8 splits (95 % interval +1.")
-    assert said.sentence.endswith("p = 0.008 after correction). It is better.")
+    assert said.sentence.endswith("p = 0.008). It is better.")
+    assert "p = 0.016 after correction" in judged(AROUND_ZERO + 2, comparisons=2).sentence
     assert said.more_splits == 0
 
 
@@ -73,7 +76,7 @@ def test_a_family_that_the_test_cannot_serve_with_so_few_splits():
 
 def test_a_wide_interval_says_how_many_more():
     said = judged(AROUND_ZERO * 20)
-    assert "the interval is wider than ± 1 point and includes 0" in said.sentence
+    assert "the interval includes 0 and reaches beyond ± 1 point" in said.sentence
     assert said.more_splits is not None
     assert said.more_splits > 50
 

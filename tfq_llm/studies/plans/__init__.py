@@ -8,10 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from tfq_llm.errors import InputError
 from tfq_llm.studies.config import StudyConfig
 from tfq_llm.studies.desk import Draw
 from tfq_llm.studies.plans import ablation, compare, noise, qubits, screen, shots
 from tfq_llm.studies.trial import Procedure
+
+TESTED = ("compare", "ablation", "noise", "shots", "qubits")
+"""Kinds whose report tests differences over splits."""
 
 
 @dataclass(frozen=True)
@@ -42,5 +46,10 @@ def plan(config: StudyConfig, draws: Sequence[Draw]) -> Plan:
         "compare": compare.steps,
         "tune": compare.tuning_steps,
     }
+    if config.kind in TESTED and config.splits < 2:
+        raise InputError(
+            f"a study of the kind {config.kind} tests how results differ from split to split, and was given one split: use "
+            "--set splits=10."
+        )
     steps = [step for draw in draws for step in kinds[config.kind](config, draw)]
     return Plan(tuple(step.procedure for step in steps), sum(step.size for step in steps))

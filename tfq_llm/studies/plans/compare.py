@@ -5,17 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
+from tfq_llm.errors import InputError, did_you_mean
 from tfq_llm.studies.arms import Arm
 from tfq_llm.studies.config import StudyConfig
 from tfq_llm.studies.desk import Desk, Draw
 from tfq_llm.studies.plans.step import Step, all_arms, chosen_arms, chosen_settings, selection_size
 from tfq_llm.studies.trial import Procedure
+from tfq_llm.studies.verdict_rule import BEST_CLASSICAL
 
 
 def steps(config: StudyConfig, draw: Draw) -> Iterator[Step]:
     """One step for each arm."""
     desk = Desk(config, draw)
-    for arm in chosen_arms(config, all_arms(desk)):
+    arms = chosen_arms(config, all_arms(desk))
+    names = [arm.name for arm in arms]
+    if config.verdict.against not in (BEST_CLASSICAL, *names):
+        raise InputError(
+            f"verdict.against is '{config.verdict.against}', which is none of the arms: {', '.join(names)}."
+            f"{did_you_mean(config.verdict.against, names)}"
+        )
+    for arm in arms:
         yield Step(partial(_procedure, desk, arm, is_scored=True), selection_size(desk, arm) + config.inits)
 
 

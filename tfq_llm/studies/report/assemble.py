@@ -65,6 +65,11 @@ def _warnings(study: ReportInput) -> list[str]:
         )
     elif study.failures:
         found.append(f"{counted(len(study.failures), 'trial')} failed, which no table counts; see Failures.")
+    if study.mixed_versions:
+        found.append(
+            f"Some results were made with other versions of packages ({study.mixed_versions + 1} sets in all), so numbers may "
+            "not belong together; costs.csv says when and where each was made."
+        )
     if not study.states:
         found.append("There is no result yet.")
     return found

@@ -37,10 +37,12 @@ class ReportInput:
         confusion: by name of a final trial, rows of each true class by predicted class.
         calibration: by name of a final trial, its bins of confidence.
         costs: a row for each trial, with `COST_COLUMNS`.
-        versions: of packages, by name.
+        versions: of packages that the results were made with, by name.
+        mixed_versions: how many other sets of versions some results were made with.
         failures: tracebacks, by name of the trial.
         expected: how many trials the study has.
         done: how many of them have a result.
+        is_finished: nothing is left to run.
         commands: that make this study and this report again, one a line.
         circuits: SVG documents by quantum arm.
         classes: names of the classes; their numbers if not given.
@@ -56,12 +58,14 @@ class ReportInput:
     costs: pd.DataFrame
     expected: int
     done: int
+    is_finished: bool = True
     right: Mapping[str, np.ndarray] = field(default_factory=dict)
     test_rows: Mapping[str, Mapping[int, np.ndarray]] = field(default_factory=dict)
     train_rows: int | None = None
     confusion: Mapping[str, Sequence[Sequence[int]]] = field(default_factory=dict)
     calibration: Mapping[str, Bins | None] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    mixed_versions: int = 0
     failures: Mapping[str, str] = field(default_factory=dict)
     commands: Sequence[str] = ()
     circuits: Mapping[str, str] = field(default_factory=dict)
@@ -83,11 +87,6 @@ class ReportInput:
     def of_state(self, state: str) -> pd.DataFrame:
         """The rows of one state."""
         return self.frame[self.frame["state"] == state]
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether every trial has a result."""
-        return self.done >= self.expected
 
 
 def _check_columns(name: str, frame: pd.DataFrame, needed: Sequence[str]) -> None:

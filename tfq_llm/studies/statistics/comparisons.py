@@ -1,4 +1,4 @@
-"""A study's arms beside its quantum arm: every one on the same splits, and the verdict against the best classical one."""
+"""A study's arms beside its quantum arm: every one on the same splits, and the verdict against one that was to be beaten."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from tfq_llm.studies.statistics.mcnemar import McNemar, mcnemar
 from tfq_llm.studies.statistics.paired import Paired, paired
 from tfq_llm.studies.statistics.power import Power, power
 from tfq_llm.studies.statistics.verdict import Verdict, verdict
-from tfq_llm.studies.verdict_rule import VerdictRule
+from tfq_llm.studies.verdict_rule import BEST_CLASSICAL, VerdictRule
+
+# Means that differ by less are equal.
+_DIGITS = 9
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Comparison:
         family: its family, within which p values are corrected.
         common_splits: which.
         paired: the comparison.
-        adjusted_p: after Holm's correction within the family.
+        adjusted_p: after Holm's correction within the family; of the opponent, which is tested alone, p as it is.
         verdict: of the quantum arm.
         power: how many splits this comparison would need.
         mcnemar: on the test rows of each split; empty if it is not known which rows were right.
@@ -74,14 +77,16 @@ class Comparisons:
         quantum_arm: its name.
         scores: of all arms with final trials, in order of the frame.
         comparisons: with every other arm, in that order; families are "classical", "ablation" and "quantum" (its other forms).
-        best_classical: the classical arm with the best validation accuracy; None if there is no classical arm.
-        overall: the verdict against it; None if there is none.
+        opponent: the arm that the rule names, or the classical arm with the best validation accuracy; None if there is none.
+        level: other classical arms whose validation accuracy is the same; the opponent has the fewest parameters of them.
+        overall: the verdict against the opponent; None if there is none.
     """
 
     quantum_arm: str
     scores: tuple[ArmScore, ...]
     comparisons: tuple[Comparison, ...]
-    best_classical: str | None
+    opponent: str | None
+    level: tuple[str, ...]
     overall: Verdict | None
 
     def of(self, arm: str) -> Comparison:
@@ -99,8 +104,10 @@ def compare_arms(
 ) -> Comparisons:
     """Pairs every other arm with the quantum arm and corrects p values in each family of arms.
 
-    The best classical arm is chosen by validation accuracy alone: the best candidate of each split, averaged over splits.
-    Choosing it by test accuracy would favour the classical arms, for the luckiest of many looks better than it is.
+    The opponent, `rule.against`, is one question that was asked beforehand, and is tested alone: corrected together with arms
+    that were tried beside it, it would be the harder to answer the more of these there are. The best classical arm is chosen by
+    validation accuracy alone: the best candidate of each split, averaged over splits. Choosing it by test accuracy would favour
+    the classical arms, for the luckiest of many looks better than it is.
 
     Args:
         frame: of a study: its candidate and final trials for one state of the embeddings.
@@ -111,8 +118,9 @@ def compare_arms(
         train_rows: of a split; for the test "corrected-t".
 
     Raises:
-        InputError: no final trials, no such arm, embeddings of several states, an arm that shares no split or only one with the
-            quantum arm, two final trials of the same split and init, or classical arms without candidates.
+        InputError: no final trials, no such arm, no opponent of the name that the rule gives, embeddings of several states, an
+            arm that shares no split or only one with the quantum arm, two final trials of the same split and init, or classical
+            arms without candidates.
     """
     final = _final(frame, quantum_arm)
     arms = list(dict.fromkeys(final["arm"]))
@@ -120,22 +128,24 @@ def compare_arms(
     validation = _validation(frame)
     pairs = {arm: _Pair(final, quantum_arm, arm, right, rows, train_rows) for arm in arms if arm != quantum_arm}
     compared = {arm: pair.compared(rule) for arm, pair in pairs.items()}
+    level = _opponents(rule, compared, family, final, validation)
+    opponent = level[0] if level else None
     comparisons: dict[str, Comparison] = {}
-    for name in dict.fromkeys(family[arm] for arm in compared):
-        members = [arm for arm in compared if family[arm] == name]
+    for name in dict.fromkeys("opponent" if arm == opponent else family[arm] for arm in compared):
+        members = [arm for arm in compared if ("opponent" if arm == opponent else family[arm]) == name]
         for arm, adjusted in zip(members, holm([compared[arm].p for arm in members]), strict=True):
             assert adjusted is not None
             said = verdict(compared[arm], adjusted, rule, len(members), f"'{quantum_arm}'", f"'{arm}'")
             needed = power(compared[arm].sd, compared[arm].splits, rule, len(members), compared[arm].shared)
             tests = pairs[arm].mcnemar()
-            comparisons[arm] = Comparison(arm, name, pairs[arm].splits, compared[arm], adjusted, said, needed, tests)
-    best = _best([arm for arm in compared if family[arm] == "classical"], validation)
+            comparisons[arm] = Comparison(arm, family[arm], pairs[arm].splits, compared[arm], adjusted, said, needed, tests)
     return Comparisons(
         quantum_arm,
         tuple(_score(arm, family[arm], final, validation, rule) for arm in arms),
         tuple(comparisons[arm] for arm in compared),
-        best,
-        None if best is None else comparisons[best].verdict,
+        opponent,
+        tuple(level[1:]),
+        None if opponent is None else comparisons[opponent].verdict,
     )
 
 
@@ -225,10 +235,25 @@ def _validation(frame: pd.DataFrame) -> pd.DataFrame:
     return of_candidate.groupby(["split", "arm"]).max().unstack()
 
 
-def _best(classical: Sequence[str], validation: pd.DataFrame) -> str | None:
-    """By the mean over the splits that all of them have, so that none gains by easier splits."""
+def _opponents(
+    rule: VerdictRule, compared: Mapping[str, Paired], family: Mapping[str, str], final: pd.DataFrame, validation: pd.DataFrame
+) -> list[str]:
+    """The opponent, and behind it classical arms that are level with it; none if there is no classical arm."""
+    classical = [arm for arm in compared if family[arm] == "classical"]
     if not classical:
-        return None
+        return []
+    if rule.against == BEST_CLASSICAL:
+        return _best(classical, final, validation)
+    if rule.against not in compared:
+        raise InputError(f"the rule compares with '{rule.against}', which has no final trials beside the quantum arm yet.")
+    return [rule.against]
+
+
+def _best(classical: Sequence[str], final: pd.DataFrame, validation: pd.DataFrame) -> list[str]:
+    """The best, and those level with it, fewest parameters first.
+
+    By the mean over the splits that all of them have, so that none gains by easier splits.
+    """
     common = validation.reindex(columns=list(classical)).dropna()
     missing = [arm for arm in classical if arm not in validation] or (classical if common.empty else [])
     if missing:
@@ -236,7 +261,10 @@ def _best(classical: Sequence[str], validation: pd.DataFrame) -> str | None:
             f"the best classical arm is chosen by validation accuracy, and {', '.join(missing)} have no candidates on the same "
             "splits: run the selection of every classical arm."
         )
-    return str(common.mean().idxmax())
+    means = common.mean().round(_DIGITS)
+    level = [str(arm) for arm in means.index[means == means.max()]]
+    parameters = final.groupby("arm")["parameters"].mean()
+    return sorted(level, key=lambda arm: (parameters[arm], arm))
 
 
 def _score(arm: str, family: str, final: pd.DataFrame, validation: pd.DataFrame, rule: VerdictRule) -> ArmScore:

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import bootstrap, norm, t
+from scipy.stats import bootstrap, norm, sem, t
 
 from tfq_llm.errors import InputError
 
 # Resamples that are drawn at a time: what bounds the memory, 8 bytes for each of them and each kind of row.
 _AT_A_TIME = 500
+# With fewer values a percentile interval covers less than 95 %, however it is cut: at most 1 − 2 / 2ⁿ.
+_FEWEST_RESAMPLED = 6
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Interval:
 def mean_interval(values: np.ndarray, alpha: float, resamples: int, seed: int) -> Interval:
     """The percentile bootstrap interval of the mean of `values` [n ≥ 2], widened for few values; see `tail`.
 
+    Of fewer than 6 values it is too short all the same, and is extended to Student's interval.
+
     Raises:
         InputError: there is one value only, which says nothing of how values differ.
     """
@@ -52,7 +56,15 @@ def mean_interval(values: np.ndarray, alpha: float, resamples: int, seed: int) -
         method="percentile",
         rng=np.random.default_rng(seed),
     ).confidence_interval
-    return Interval(float(found.low), float(found.high))
+    resampled = Interval(float(found.low), float(found.high))
+    return resampled if len(values) >= _FEWEST_RESAMPLED else resampled.around(student_interval(values, alpha))
+
+
+def student_interval(values: np.ndarray, alpha: float, shared: float = 0.0) -> Interval:
+    """Student's interval of the mean of `values` [n ≥ 2], with the variance sd² (1 / n + shared); see `p_value` for `shared`."""
+    count = len(values)
+    half = float(t.isf(alpha / 2, count - 1) * sem(values) * math.sqrt(1 + count * shared))
+    return Interval(float(np.mean(values)) - half, float(np.mean(values)) + half)
 
 
 def tail(alpha: float, count: int) -> float:
@@ -76,8 +88,7 @@ def two_level_interval(
 
     Splits of one data set are tested on mostly the same rows, so other rows would move all of them together, which an interval
     over splits alone cannot know. Here a resample draws splits, and rows once for all splits. It is a little too wide rather than
-    too
-    short: what belongs to a row and a split at once is counted with both.
+    too short: what belongs to a row and a split at once is counted with both.
 
     Args:
         differences: for each split [test rows], of whatever unit.

@@ -11,7 +11,7 @@ from scipy.special import gammaln
 from scipy.stats import permutation_test, t
 
 from tfq_llm.errors import InputError
-from tfq_llm.studies.statistics.intervals import Interval, mean_interval, two_level_interval
+from tfq_llm.studies.statistics.intervals import Interval, mean_interval, student_interval, two_level_interval
 from tfq_llm.studies.verdict_rule import VerdictRule
 
 # Points; differences that are all within this of each other are equal, and what they differ by is rounding.
@@ -30,7 +30,7 @@ class Paired:
         other_mean: accuracy of the other.
         difference: mean over splits.
         sd: of the differences, with n − 1.
-        over_splits: bootstrap interval that resamples splits.
+        over_splits: bootstrap interval that resamples splits; of fewer than 6, and for "corrected-t", no shorter than Student's.
         over_rows: bootstrap interval that resamples splits and test rows; None if it is not known which rows were right.
         p: of the test, before any correction.
         test: "permutation", "t" or "corrected-t"; "permutation" also if all differences are equal, where t has no meaning.
@@ -104,6 +104,9 @@ def paired(
     difference = float(np.mean(differences))
     shared = _shared(rule, test_rows, train_rows)
     d_z = 0.0 if abs(difference) < _EQUAL else difference / sd if sd else None
+    over_splits = mean_interval(differences, rule.alpha, rule.resamples, rule.seed)
+    if shared:
+        over_splits = over_splits.around(student_interval(differences, rule.alpha, shared))
     by_sign = rule.test == "permutation" or not sd
     ahead = np.where(np.abs(differences) < _EQUAL, 0.5, differences > 0)
     return Paired(
@@ -112,7 +115,7 @@ def paired(
         other_mean=float(np.mean(theirs)),
         difference=difference,
         sd=sd,
-        over_splits=mean_interval(differences, rule.alpha, rule.resamples, rule.seed),
+        over_splits=over_splits,
         over_rows=_over_rows(right_own, right_other, rows, differences, rule),
         p=p_value(differences, rule, shared),
         test="permutation" if by_sign else rule.test,

@@ -37,27 +37,27 @@ def verdict(
        `comparisons`.
     2. *better* or *worse*, if the adjusted p value is below alpha and the interval excludes 0. The interval is the wider one,
        over splits and test rows, if it is known which rows were right.
-    3. *no difference seen*, if the interval lies within ± resolution, or if the test is not significant and half of the interval
-       is no longer than the resolution.
-    4. *too few runs* otherwise: the runs rule out neither 0 nor a difference that would matter.
+    3. *no difference seen*, if the whole interval lies within ± resolution.
+    4. *too few runs* otherwise: the runs do not rule out a difference that would matter, and do not show one either.
 
     Args:
         comparison: of the two arms.
-        adjusted_p: its p value after Holm's correction.
+        adjusted_p: its p value after Holm's correction; of a comparison that is tested alone, its p value.
         rule: of the study.
-        comparisons: tests in the family that was corrected.
+        comparisons: tests in the family that was corrected; 1: it is tested alone.
         own: name of the one arm.
         other: name of the other.
     """
-    found = _Found(comparison, adjusted_p, rule, comparisons, f"{own} against {other}: {_numbers(comparison, adjusted_p, rule)}")
+    found = _Found(
+        comparison, adjusted_p, rule, comparisons, f"{own} against {other}: {_numbers(comparison, adjusted_p, rule, comparisons)}"
+    )
     interval, resolution = comparison.interval, rule.resolution
     if comparison.splits < rule.fewest_splits or comparison.least_p * comparisons >= rule.alpha:
         return _cannot_tell(found)
     if adjusted_p < rule.alpha and interval.excludes_zero():
         return _differs(found)
-    within = max(-interval.low, interval.high) <= resolution
-    if within or (adjusted_p >= rule.alpha and interval.half_width <= resolution):
-        ruled_out = max(-interval.low, interval.high)
+    ruled_out = max(-interval.low, interval.high)
+    if ruled_out <= resolution:
         text = f"No difference is seen; if there is one, it is likely no larger than {_points(ruled_out)}."
         return Verdict("no difference seen", f"{found.text} {text}")
     return _too_wide(found)
@@ -95,19 +95,20 @@ def _differs(found: _Found) -> Verdict:
 
 def _too_wide(found: _Found) -> Verdict:
     comparison, resolution = found.comparison, found.rule.resolution
-    text = f"{found.text} Too few runs to tell: the interval is wider than ± {_points(resolution)} and "
     if found.adjusted_p < found.rule.alpha:
-        text = (
-            f"{found.text} Too few runs to tell: the splits differ, but the interval that allows for other test rows includes 0; "
-        )
+        why = "the splits differ, but the interval that allows for other test rows includes 0"
     elif comparison.interval.excludes_zero():
-        text += "the test is not significant; "
+        why = f"the interval excludes 0, but the test is not significant, and it reaches beyond ± {_points(resolution)}"
     else:
-        text += "includes 0; "
-    if comparison.over_splits.half_width <= resolution:
+        why = f"the interval includes 0 and reaches beyond ± {_points(resolution)}"
+    text = f"{found.text} Too few runs to tell: {why}; "
+    over_splits = comparison.over_splits
+    shown = found.adjusted_p < found.rule.alpha and over_splits.excludes_zero()
+    if shown or max(-over_splits.low, over_splits.high) <= resolution:
         return Verdict("too few runs", f"{text}more test rows are needed rather than more splits.", None)
-    # So many splits, by the square root of their number, that half of the interval is the resolution.
-    narrow = math.ceil(comparison.splits * (comparison.over_splits.half_width / resolution) ** 2) - comparison.splits
+    # So many splits, by the square root of their number, that the interval around such a difference ends at the resolution.
+    room = max(resolution - abs(comparison.difference), resolution / 2)
+    narrow = math.ceil(comparison.splits * (over_splits.half_width / room) ** 2) - comparison.splits
     more = _more(found, least=max(1, narrow))
     return Verdict("too few runs", f"{text}{_asked(more)}.", more)
 
@@ -124,12 +125,12 @@ def _asked(more: int | None) -> str:
     return f"about {_count(more, 'more split')} {'is' if more == 1 else 'are'} needed"
 
 
-def _numbers(comparison: Paired, adjusted_p: float, rule: VerdictRule) -> str:
+def _numbers(comparison: Paired, adjusted_p: float, rule: VerdictRule, comparisons: int) -> str:
     interval, coverage = comparison.interval, f"{100 * (1 - rule.alpha):g} %"
     difference = round(comparison.difference, 2) + 0.0  # no "-0.00"
     return (
         f"{difference:+.2f} points over {comparison.splits} splits ({coverage} interval {interval.low:+.2f} to "
-        f"{interval.high:+.2f}, p = {adjusted_p:.3f} after correction)."
+        f"{interval.high:+.2f}, p = {adjusted_p:.3f}{' after correction' if comparisons > 1 else ''})."
     ).replace("p = 0.000", "p < 0.001")
 
 

@@ -52,7 +52,7 @@ def arms_table(study: ReportInput, state: str, found: Comparisons) -> Table:
         of_arm, comparison = final[final["arm"] == score.arm], comparisons.get(score.arm)
         rows.append(
             (
-                score.arm + (" (best classical)" if score.arm == found.best_classical else ""),
+                score.arm + (" (to beat)" if score.arm == found.opponent else ""),
                 f"{percent(score.accuracy)}  {interval(score.interval, 100, signed=False)}",
                 f"{points(comparison.paired.difference)}  {interval(comparison.paired.interval)}" if comparison else "–",
                 probability(comparison.adjusted_p) if comparison else "–",
@@ -65,11 +65,12 @@ def arms_table(study: ReportInput, state: str, found: Comparisons) -> Table:
         data.append(
             {**_score_data(state, score), **comparison_data(comparison), "parameters": int(of_arm["parameters"].median())}
         )
-    best = "Best classical: by validation accuracy, before the test. " if found.best_classical else ""
+    opponent = "To beat: tested alone, chosen before the test; p of others" if found.opponent else "p"
     return Table(
         name=f"arms-{state}",
-        caption=f"Arms, best first. {scope(study, state)} In brackets: {coverage} intervals. p: by Holm's correction within "
-        f"each family of arms. {best}Seconds: median to fit one final head.",
+        caption=f"Arms, best first. {scope(study, state)} In brackets: {coverage} intervals, of accuracies over splits, of "
+        f"differences over splits and test rows. {opponent}: by Holm's correction within each family of arms. Seconds: median to "
+        "fit one final head.",
         header=header,
         rows=tuple(rows),
         data=pd.DataFrame(data),

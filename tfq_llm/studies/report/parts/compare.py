@@ -13,6 +13,7 @@ from tfq_llm.studies.report.parts.means import mean_of, means_table
 from tfq_llm.studies.report.parts.numbers import counted, listed
 from tfq_llm.studies.report.parts.trials import finals, scope
 from tfq_llm.studies.statistics.comparisons import Comparisons
+from tfq_llm.studies.verdict_rule import BEST_CLASSICAL
 
 
 def report(study: ReportInput) -> tuple[list[Headline], list[Section]]:
@@ -36,8 +37,16 @@ def _headline(study: ReportInput, state: str, found: Comparisons | str) -> Headl
         "no difference seen": "No difference seen",
         "too few runs": "Too few runs to tell",
     }
-    where = f"{scope(study, state)} Against {found.best_classical}, the best classical arm by validation."
+    where = f"{scope(study, state)} Against {found.opponent}, {_chosen(study, found)}."
     return Headline(state, where, found.overall.kind, claims[found.overall.kind], found.overall.sentence, blocks)
+
+
+def _chosen(study: ReportInput, found: Comparisons) -> str:
+    """How the opponent was chosen."""
+    if study.rule.against != BEST_CLASSICAL:
+        return "which the rule named before the runs"
+    level = f", level with {listed(found.level)} and smaller" if found.level else ""
+    return f"the best classical arm by validation{level}"
 
 
 def _nothing_yet(study: ReportInput, state: str, why: str) -> Headline:
