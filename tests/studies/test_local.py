@@ -115,6 +115,8 @@ def start(url: Path, trials: int) -> subprocess.Popen[str]:
         cwd=ROOT,
         env=environment,
         start_new_session=True,
+        # A test run in the background of a shell has it ignored, and so would its processes.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
 
 
