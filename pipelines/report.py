@@ -47,12 +47,12 @@ def report_input(study: Study) -> ReportInput:
         InputError: there are no results yet.
     """
     replayed = study.replayed()
-    if not replayed.found and replayed.failed:
-        raise InputError(
-            f"all {len(replayed.failed)} trials that were run of the study in '{study.store.url}' failed; its folder failures "
-            "has their tracebacks."
-        )
     if not replayed.found:
+        if replayed.failed:
+            raise InputError(
+                f"all {len(replayed.failed)} trials that were run of the study in '{study.store.url}' failed; its folder "
+                "failures has their tracebacks."
+            )
         raise InputError(f"the study in '{study.store.url}' has no results yet: run it first.")
     finals = replayed.finals()
     (made_with, _), *others = Counter(result.versions for _, result in replayed.found).most_common()

@@ -71,7 +71,9 @@ def _add(kind: str, text: str) -> None:
             text, failed = study(resolved, where, workers, cluster, known, export, _this_command())
             print(text)
         if failed:
-            print(f"{failed} trials failed; the report says why. The same command tries again what can be.", file=sys.stderr)
+            print(
+                f"Trials that failed: {failed}; the report says why. The same command tries again what can be.", file=sys.stderr
+            )
             raise typer.Exit(1)
 
 

@@ -15,6 +15,9 @@ T = TypeVar("T")
 Several = Annotated[tuple[T, ...], Field(strict=False)]
 """A list in YAML."""
 
+MOST_INITS = 1000
+"""Initialisations of split s have the seeds s · 1,000 and what follows."""
+
 Level: TypeAlias = "int | float | str | bool"
 Kind = Literal["screen", "qubits", "ablation", "noise", "shots", "compare", "tune"]
 
@@ -122,7 +125,7 @@ class StudyConfig(Section):
     fit: FitConfig = Field(FitConfig(), description="Its training.")
     splits: int = Field(10, ge=1, description="how many draws of rows")
     first_split: int = Field(0, ge=0, description="seed of the first of them; the others follow")
-    inits: int = Field(1, ge=1, le=1000, description="initialisations of each finished arm on each split")
+    inits: int = Field(1, ge=1, le=MOST_INITS, description="initialisations of each finished arm on each split")
     selection: SelectionConfig = Field(SelectionConfig(), description="How settings are chosen.")
     arms: Several[str] = Field((), description="of compare and tune, by name; default: all but ablations")
     more_arms: dict[str, ArmConfig] = Field({}, description="arms of one's own, by name")

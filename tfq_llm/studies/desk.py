@@ -6,11 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tfq_llm.studies.arms import Arm
-from tfq_llm.studies.config import StudyConfig
+from tfq_llm.studies.config import MOST_INITS, StudyConfig
 from tfq_llm.studies.trial import Entry, Role, Settings, Trial
-
-# Seeds of split s are s · 1,000 and what follows.
-_MOST_INITS = 1000
 
 
 @dataclass(frozen=True)
@@ -86,7 +83,7 @@ class Desk:
     def _entry(self, arm: Arm, settings: Settings, role: Role, factors: Settings | None, **values: Any) -> Entry:
         data, draw = self.config.data, self.draw
         # Of one seed for all splits the intervals would not know: every split has initial weights and random features of its own.
-        values["init"] += draw.split * _MOST_INITS
+        values["init"] += draw.split * MOST_INITS
         trial = Trial(
             data=draw.data,
             per_class=data.per_class,

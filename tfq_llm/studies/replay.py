@@ -49,9 +49,9 @@ def replay(plan: Plan, store: Store) -> Replayed:
     failed: list[Entry] = []
     ended = []
     for make in plan.procedures:
-        known = list(_gone_through(make(), store, failures))
-        ended.append(None not in known)
-        for entry, result in filter(None, known):
+        entries, has_ended = _gone_through(make(), store, failures)
+        ended.append(has_ended)
+        for entry, result in entries:
             if result is None:
                 failed.append(entry)
             else:
@@ -59,21 +59,24 @@ def replay(plan: Plan, store: Store) -> Replayed:
     return Replayed(tuple(found), tuple(failed), plan.size, all(ended))
 
 
-def _gone_through(procedure: Procedure, store: Store, failures: set[str]) -> Iterable[tuple[Entry, TrialResult | None] | None]:
-    """Entries of a procedure up to the first ones that are still to run, and then None; None is the result of a failed trial."""
+def _gone_through(procedure: Procedure, store: Store, failures: set[str]) -> tuple[list[tuple[Entry, TrialResult | None]], bool]:
+    """Entries of a procedure up to the first that are still to run, and whether there are none of these.
+
+    None is the result of a failed trial.
+    """
+    gone: list[tuple[Entry, TrialResult | None]] = []
     try:
         entries = next(procedure)
         while True:
             there = store.found(entry.trial for entry in entries)
             results = [there.get(entry.trial.name) for entry in entries]
             known = [result is not None or entry.trial.name in failures for entry, result in zip(entries, results, strict=True)]
-            yield from ((entry, result) for entry, result, is_known in zip(entries, results, known, strict=True) if is_known)
+            gone += [(entry, result) for entry, result, is_known in zip(entries, results, known, strict=True) if is_known]
             if not all(known):
-                yield None
-                return
+                return gone, False
             entries = procedure.send(results)
     except StopIteration:
-        return
+        return gone, True
 
 
 def frame(replayed: Replayed) -> pd.DataFrame:

@@ -79,9 +79,9 @@ def run(procedures: Sequence[Procedure], store: Store, workers: Workers, monitor
     """Advances all procedures until they end.
 
     A procedure gets the results of a batch when all of them are there. Entries of earlier procedures are run first. A trial that
-    raises is not run again: its traceback is kept and the procedure gets None. What was lost because
-    its worker died or it took too long says nothing of the trial: its procedure waits for the next run, while others go on.
-    The workers stay open unless something is raised.
+    raises is not run again: its traceback is kept and the procedure gets None. What was lost because its worker died or it took
+    too long says nothing of the trial: its procedure waits for the next run, while others go on. The workers stay open unless
+    something is raised.
 
     Args:
         procedures: generators of entries.
@@ -190,12 +190,13 @@ class _Run:
             if entry.trial.scored_on == "test":
                 self.store.claim(claim_key(entry), entry.trial.name)
         new = {name: entry for name, entry in by_name.items() if name not in self.answers and name not in self._jobs}
-        self.monitor.shared(len(batch.entries) - len(new))
         found = self.store.found(entry.trial for entry in new.values())
         for name in [name for name in new if name not in found and self._stays_failed(new[name])]:
             self.answers[name] = None
             self.failed.add(name)
             del new[name]
+        # What stays failed is no more to come than what was asked for before.
+        self.monitor.shared(len(batch.entries) - len(new))
         self.monitor.asked([entry for name, entry in new.items() if name not in found])
         for name in found:
             self.answers[name] = found[name]

@@ -17,9 +17,6 @@ from tfq_llm.studies.statistics.power import Power, power
 from tfq_llm.studies.statistics.verdict import Verdict, verdict
 from tfq_llm.studies.verdict_rule import BEST_CLASSICAL, VerdictRule
 
-# Means that differ by less are equal.
-_DIGITS = 9
-
 
 @dataclass(frozen=True)
 class ArmScore:
@@ -131,8 +128,9 @@ def compare_arms(
     level = _opponents(rule, compared, family, final, validation)
     opponent = level[0] if level else None
     comparisons: dict[str, Comparison] = {}
-    for name in dict.fromkeys("opponent" if arm == opponent else family[arm] for arm in compared):
-        members = [arm for arm in compared if ("opponent" if arm == opponent else family[arm]) == name]
+    tested_with = {arm: "opponent" if arm == opponent else family[arm] for arm in compared}
+    for name in dict.fromkeys(tested_with.values()):
+        members = [arm for arm in compared if tested_with[arm] == name]
         for arm, adjusted in zip(members, holm([compared[arm].p for arm in members]), strict=True):
             assert adjusted is not None
             said = verdict(compared[arm], adjusted, rule, len(members), f"'{quantum_arm}'", f"'{arm}'")
@@ -261,8 +259,8 @@ def _best(classical: Sequence[str], final: pd.DataFrame, validation: pd.DataFram
             f"the best classical arm is chosen by validation accuracy, and {', '.join(missing)} have no candidates on the same "
             "splits: run the selection of every classical arm."
         )
-    means = common.mean().round(_DIGITS)
-    level = [str(arm) for arm in means.index[means == means.max()]]
+    means = common.mean()
+    level = [str(arm) for arm in means.index[np.isclose(means, means.max(), rtol=1e-9)]]
     parameters = final.groupby("arm")["parameters"].mean()
     return sorted(level, key=lambda arm: (parameters[arm], arm))
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import bootstrap, norm, sem, t
+from scipy.stats import bootstrap, norm, t
 
 from tfq_llm.errors import InputError
 
@@ -61,10 +61,19 @@ def mean_interval(values: np.ndarray, alpha: float, resamples: int, seed: int) -
 
 
 def student_interval(values: np.ndarray, alpha: float, shared: float = 0.0) -> Interval:
-    """Student's interval of the mean of `values` [n ≥ 2], with the variance sd² (1 / n + shared); see `p_value` for `shared`."""
-    count = len(values)
-    half = float(t.isf(alpha / 2, count - 1) * sem(values) * math.sqrt(1 + count * shared))
+    """Student's interval of the mean of `values` [n ≥ 2]; see `standard_error` for `shared`."""
+    half = float(t.isf(alpha / 2, len(values) - 1)) * standard_error(values, shared)
     return Interval(float(np.mean(values)) - half, float(np.mean(values)) + half)
+
+
+def standard_error(values: np.ndarray, shared: float = 0.0) -> float:
+    """Of the mean of `values` [n ≥ 2], the root of sd² (1 / n + shared).
+
+    Args:
+        values: of splits.
+        shared: test rows / training rows, for Nadeau and Bengio's correction; 0: splits share nothing.
+    """
+    return float(np.std(values, ddof=1)) * math.sqrt(1 / len(values) + shared)
 
 
 def tail(alpha: float, count: int) -> float:

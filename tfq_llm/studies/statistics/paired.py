@@ -11,7 +11,7 @@ from scipy.special import gammaln
 from scipy.stats import permutation_test, t
 
 from tfq_llm.errors import InputError
-from tfq_llm.studies.statistics.intervals import Interval, mean_interval, student_interval, two_level_interval
+from tfq_llm.studies.statistics.intervals import Interval, mean_interval, standard_error, student_interval, two_level_interval
 from tfq_llm.studies.verdict_rule import VerdictRule
 
 # Points; differences that are all within this of each other are equal, and what they differ by is rounding.
@@ -166,14 +166,12 @@ def p_value(differences: np.ndarray, rule: VerdictRule, shared: float = 0.0) -> 
         rule: of the study.
         shared: test rows / training rows for "corrected-t".
     """
-    sd = _sd(differences)
-    if rule.test == "permutation" or not sd:
+    if rule.test == "permutation" or not _sd(differences):
         rng = np.random.default_rng(rule.seed)
         found = permutation_test((differences,), _rounded_mean, permutation_type="samples", n_resamples=rule.resamples, rng=rng)
         return float(found.pvalue)
-    count = len(differences)
-    statistic = np.mean(differences) / (sd * math.sqrt(1 / count + shared))
-    return float(2 * t.sf(abs(statistic), count - 1))
+    statistic = np.mean(differences) / standard_error(differences, shared)
+    return float(2 * t.sf(abs(statistic), len(differences) - 1))
 
 
 def _rounded_mean(differences: np.ndarray, axis: int) -> np.ndarray:
