@@ -19,7 +19,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 # In this order, each an hour at most on two cores. DATA is a directory with train.tsv, dev.tsv, … of SST-2 and the embeddings of
 # its rows by all-mpnet-base-v2 (docs/results.md says where they are from).
-PARTS := heads-frozen ablation-frozen heads-mpnet-tuned screen-frozen heads-tuned ablation-tuned
+PARTS := heads-frozen ablation-frozen heads-mpnet-tuned screen-frozen heads-tuned ablation-tuned shots-frozen noise-frozen qubits-frozen
 
 .PHONY: demo results reproduce reproduce-quick $(PARTS:%=reproduce-%) benchmark benchmark-encoder benchmark-studies \
 	faults test test-fast lint constraints clean
@@ -36,6 +36,9 @@ reproduce: $(PARTS:%=reproduce-%)
 $(PARTS:%=reproduce-%): KIND = compare
 reproduce-ablation-frozen reproduce-ablation-tuned: KIND = ablation
 reproduce-screen-frozen: KIND = screen
+reproduce-shots-frozen: KIND = shots
+reproduce-noise-frozen: KIND = noise
+reproduce-qubits-frozen: KIND = qubits
 $(PARTS:%=reproduce-%): ROWS = --embeddings '$(DATA)/all-mpnet-base-v2.npz'
 reproduce-heads-mpnet-tuned: ROWS = $(foreach seed,0 1 2,--embeddings '$(DATA)/all-mpnet-base-v2-tuned-seed$(seed).npz')
 reproduce-heads-tuned reproduce-ablation-tuned: ROWS = --data '$(DATA)/'
