@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.kills.runner import Killed, Study, killed_until_done, undisturbed
+from tests.kills.attempt import Study, undisturbed
+from tests.kills.runner import Killed, killed_until_done
 from tests.kills.strikes import Timing, plan
 from tests.support import blobs
 
