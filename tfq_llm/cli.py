@@ -16,6 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tfq_llm.cli_embed import embed
 from tfq_llm.cli_options import LabelColumn, Overrides, TextColumn, data_settings, tensorflow
 from tfq_llm.cli_study import report, study_app
 from tfq_llm.errors import InputError, ServiceError
@@ -35,6 +36,7 @@ app.add_typer(data_app, name="data")
 app.add_typer(encoders_app, name="encoders")
 app.add_typer(ionq_app, name="ionq")
 app.add_typer(study_app, name="study")
+app.command()(embed)
 app.command()(report)
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A finished run directory.")]

@@ -200,6 +200,12 @@ def load_settings(kind: type[_Settings], path: Path | str, overrides: list[str] 
     return validated(kind, OmegaConf.merge(read_yaml(path, *sections), _dotlist(overrides)), str(path))
 
 
+def overridden(settings: _Settings, overrides: list[str] | tuple[str, ...], origin: str) -> _Settings:
+    """A section with overrides; what they leave out of a group of settings stays. Raises InputError as `load_config`."""
+    there = OmegaConf.create(settings.model_dump(mode="json"))
+    return validated(type(settings), OmegaConf.merge(there, _dotlist(overrides)), origin)
+
+
 def read_yaml(path: Path | str, *sections: str) -> Any:
     """A YAML file that is a mapping of sections, such as those named; raises InputError if it is not, or cannot be read."""
     try:

@@ -67,7 +67,7 @@ def test_tuned_embeddings_are_of_the_rows_of_their_split_and_are_made_once(tmp_p
     for made_by in ("training.contrastive.tune_sentence_encoder", "encoders.embedding_cache.EmbeddingCache.put"):
         monkeypatch.setattr(f"tfq_llm.{made_by}", never)
     assert draws(settings, Store(tmp_path / "another study")) == found
-    monkeypatch.setattr("tfq_llm.studies.prepare.versions", lambda: {"tensorflow": "another"})
+    monkeypatch.setattr("tfq_llm.studies.embedded.versions", lambda: {"tensorflow": "another"})
     with pytest.raises(AssertionError, match="made already"):
         draws(settings, Store(tmp_path / "of other versions"))
 

@@ -1,16 +1,8 @@
-"""Studies as a user runs them: by the command line, with worker processes, killed and gone on with."""
+"""Studies as a user runs them: begun, replayed, grown and reported. Those that are killed are in tests/kills."""
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
-import os
-import random
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -23,13 +15,11 @@ from tfq_llm.pipelines.study import study
 from tfq_llm.studies.config import StudyConfig, make_study_config
 from tfq_llm.studies.perform import perform
 from tfq_llm.studies.replay import frame, right
-from tfq_llm.studies.store import Store
 from tfq_llm.studies.study import Study
 from tfq_llm.studies.trial import Entry, TrialResult
 
 TINY = {"head": {"encoder_layers": 1, "connectivity": 1}, "fit": {"epochs": 2}, "selection": {"candidates": 2, "folds": 2}}
 ARMS = ["logistic regression", "random Fourier features"]
-QUANTUM = ["quantum head", "logistic regression"]
 
 
 @pytest.fixture
@@ -156,35 +146,6 @@ class TestEmbeddings:
             Study.opened(str(tmp_path / "s"))
 
 
-def command(embeddings: Path, place: Path, *more: str) -> list[str]:
-    settings = ["splits=2", "data.per_class=20", "head.encoder_layers=1", "head.connectivity=1", "fit.epochs=2"]
-    settings += ["selection.candidates=2", "selection.folds=2", f"arms=[{','.join(QUANTUM)}]", "verdict.resamples=200"]
-    options = [option for setting in settings for option in ("--set", setting)]
-    return ["study", "compare", "--embeddings", str(embeddings), "--study-dir", str(place), *options, *more]
-
-
-def tables(place: Path) -> dict[str, str]:
-    """All CSVs of a report that have no times in them."""
-    return {
-        file.name: file.read_text() for file in sorted((place / "report" / "tables").glob("*.csv")) if "cost" not in file.name
-    }
-
-
-@pytest.mark.slow
-def test_two_runs_give_the_same_tables_and_so_does_one_that_was_killed_all_the_time(embeddings, tmp_path, capsys):
-    assert main(command(embeddings, tmp_path / "one", "--workers", "1")) == 0
-    said = capsys.readouterr().out
-    assert "quantum head" in said
-    assert "report.html" in said
-    assert main(command(embeddings, tmp_path / "two", "--workers", "2", "--export", str(tmp_path / "rows.csv"))) == 0
-    assert tables(tmp_path / "one") == tables(tmp_path / "two")
-    _killed_until_done(command(embeddings, tmp_path / "three", "--workers", "2"), tmp_path / "three", kills=2)
-    assert tables(tmp_path / "three") == tables(tmp_path / "one")
-    assert Store(tmp_path / "three").export_rows() == (tmp_path / "rows.csv").read_text()
-    rows = list(csv.DictReader(io.StringIO((tmp_path / "rows.csv").read_text())))
-    assert len(rows) == 20
-
-
 def test_an_interrupted_study_exports_what_is_finished(embeddings, tmp_path, monkeypatch):
     begun = Study.begun(config(embeddings), str(tmp_path / "s"))
     run_here(begun)
@@ -197,30 +158,6 @@ def test_an_interrupted_study_exports_what_is_finished(embeddings, tmp_path, mon
     with pytest.raises(KeyboardInterrupt):
         study(config(embeddings), str(tmp_path / "s"), workers=1, export=tmp_path / "rows.csv")
     assert (tmp_path / "rows.csv").read_text() == finished
-
-
-def _killed_until_done(arguments: list[str], place: Path, kills: int) -> None:
-    """Runs the command again and again, killing it and all it started at random times, and then to its end."""
-    rng = random.Random(0)
-    for _ in range(kills):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tfq_llm.cli", *arguments],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        before = time.monotonic()
-        there = len(list((place / "trials").glob("*.json"))) if place.exists() else 0
-        wanted = there + rng.randint(1, 4)
-        while process.poll() is None and time.monotonic() - before < 60:
-            if place.exists() and len(list((place / "trials").glob("*.json"))) >= wanted:
-                break
-            time.sleep(0.02)
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    result = subprocess.run([sys.executable, "-m", "tfq_llm.cli", *arguments], capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr[-2000:]
 
 
 def test_a_report_of_nothing_is_refused(tmp_path, capsys):

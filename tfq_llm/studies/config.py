@@ -7,13 +7,24 @@ from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 from pydantic import Field, model_validator
 
-from tfq_llm.config import FitConfig, HeadConfig, PhaseConfig, Section, SentenceEncoderConfig, load_settings, validated
+from tfq_llm.config import (
+    FitConfig,
+    HeadConfig,
+    PhaseConfig,
+    Section,
+    SentenceEncoderConfig,
+    load_settings,
+    overridden,
+    validated,
+)
 from tfq_llm.execution import MAX_QUBITS
 from tfq_llm.studies.verdict_rule import VerdictRule
 
 T = TypeVar("T")
 Several = Annotated[tuple[T, ...], Field(strict=False)]
 """A list in YAML."""
+
+TUNING = PhaseConfig(epochs=4, learning_rate=6e-5, weight_decay=0.01, patience=4)
 
 MOST_INITS = 1000
 """Initialisations of split s have the seeds s · 1,000 and what follows."""
@@ -22,10 +33,19 @@ Level: TypeAlias = "int | float | str | bool"
 Kind = Literal["screen", "qubits", "ablation", "noise", "shots", "compare", "tune"]
 
 
-class StudyDataConfig(Section):
-    """Which rows are drawn from, and in which states of the sentence encoder they are embedded."""
+class TextsConfig(Section):
+    """Which texts, and which of them are drawn."""
 
     name: str = Field("movie-reviews", description="a named set, a file, or a directory of train/dev/test .tsv")
+    text_column: str | None = Field(None, description="column of the texts in a .csv, .tsv or .jsonl; default: the obvious one")
+    label_column: str | None = Field(None, description="column of the labels, likewise")
+    per_class: int = Field(256, ge=2, description="rows per class that are drawn, to train and to validate")
+    validation_fraction: float = Field(0.15, gt=0, lt=1, description="share of them that validates when nothing is selected")
+
+
+class StudyDataConfig(TextsConfig):
+    """Which rows are drawn from, and in which states of the sentence encoder they are embedded."""
+
     embeddings: Several[str] = Field(
         (), description=".npz files in place of texts: one for all splits, or files that bind their rows, one for each split"
     )
@@ -33,10 +53,6 @@ class StudyDataConfig(Section):
         ("frozen",), description="of the sentence encoder; each is a table of its own"
     )
     test: str | None = Field(None, description="a set of texts to score on, if not the rows that are not drawn")
-    text_column: str | None = Field(None, description="column of the texts in a .csv, .tsv or .jsonl; default: the obvious one")
-    label_column: str | None = Field(None, description="column of the labels, likewise")
-    per_class: int = Field(256, ge=2, description="rows per class that are drawn, to train and to validate")
-    validation_fraction: float = Field(0.15, gt=0, lt=1, description="share of them that validates when nothing is selected")
     test_rows: int | None = Field(None, ge=2, description="score a stratified part of the test rows; all of them if not set")
 
 
@@ -117,10 +133,7 @@ class StudyConfig(Section):
     kind: Kind = Field(description="what is studied")
     data: StudyDataConfig = Field(StudyDataConfig(), description="Which rows, and their embeddings.")
     encoder: SentenceEncoderConfig = Field(SentenceEncoderConfig(), description="The sentence encoder.")
-    tuning: PhaseConfig = Field(
-        PhaseConfig(epochs=4, learning_rate=6e-5, weight_decay=0.01, patience=4),
-        description="Contrastive tuning of the sentence encoder, for the state tuned.",
-    )
+    tuning: PhaseConfig = Field(TUNING, description="Contrastive tuning of the sentence encoder, for the state tuned.")
     head: HeadConfig = Field(HeadConfig(), description="The quantum head where nothing else is said.")
     fit: FitConfig = Field(FitConfig(), description="Its training.")
     splits: int = Field(10, ge=1, description="how many draws of rows")
@@ -158,6 +171,17 @@ class StudyConfig(Section):
         return range(self.first_split, self.first_split + self.splits)
 
 
+class EmbeddingsConfig(Section):
+    """Everything that decides a file of embeddings."""
+
+    data: TextsConfig = Field(TextsConfig(), description="Which texts, and which rows are drawn for tuning.")
+    encoder: SentenceEncoderConfig = Field(SentenceEncoderConfig(), description="The sentence encoder.")
+    tuning: PhaseConfig = Field(
+        TUNING.model_copy(update={"enabled": False}), description="Contrastive tuning; without it the sentence encoder is frozen."
+    )
+    split: int = Field(0, ge=0, description="seed of the draw that is tuned on, as in a study")
+
+
 def load_study_config(path: Path | str, overrides: list[str] | tuple[str, ...] = ()) -> StudyConfig:
     """Reads and validates a YAML file.
 
@@ -169,6 +193,11 @@ def load_study_config(path: Path | str, overrides: list[str] | tuple[str, ...] =
         InputError: the file cannot be read, or some settings are wrong; the message names every one with its path.
     """
     return load_settings(StudyConfig, path, overrides, "data", "verdict")
+
+
+def make_embeddings_config(overrides: list[str] | tuple[str, ...] = ()) -> EmbeddingsConfig:
+    """The defaults with overrides, "section.key=value" each; raises InputError as `load_study_config`."""
+    return overridden(EmbeddingsConfig(), overrides, "the settings of embed")
 
 
 def make_study_config(settings: Any, origin: str = "study") -> StudyConfig:

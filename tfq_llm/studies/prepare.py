@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
-import json
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tfq_llm import data
-from tfq_llm.cache import cache_dir
 from tfq_llm.data import EmbeddingDataset, TextDataset
 from tfq_llm.data.duplicates import text_key
-from tfq_llm.data.splits import embedding_split
+from tfq_llm.data.splits import Split, embedding_split
 from tfq_llm.errors import InputError
 from tfq_llm.studies.config import StudyConfig
 from tfq_llm.studies.desk import Draw
+from tfq_llm.studies.embedded import embed_frozen, embed_tuned, name_of, recall, remember
 from tfq_llm.studies.store import Store
-from tfq_llm.studies.versions import versions
 
 
 def draws(config: StudyConfig, store: Store) -> list[Draw]:
@@ -60,13 +56,17 @@ def _given(config: StudyConfig, store: Store) -> Iterator[Draw]:
 def _of_texts(config: StudyConfig, store: Store) -> Iterator[Draw]:
     texts, test = _texts(config)
     kept = _Kept(store, config, texts.digest())
-    frozen_digest, frozen = kept.get("frozen", None, lambda: _frozen(config, texts, test))
+    frozen_digest, frozen = kept.get("frozen", None, lambda: embed_frozen(texts, config.encoder, test))
     for seed in config.split_seeds:
         for state in config.data.states:
             digest, dataset = frozen_digest, frozen
             if state == "tuned":
                 digest, dataset = kept.get(state, seed, functools.partial(_tuned, config, texts, frozen, seed))
             yield _draw(config, digest, dataset, seed, state, has_seen=state == "tuned")
+
+
+def _tuned(config: StudyConfig, texts: TextDataset, frozen: EmbeddingDataset, seed: int) -> EmbeddingDataset:
+    return embed_tuned(texts, frozen, _split(config, frozen, seed), config.encoder, config.tuning)
 
 
 def _texts(config: StudyConfig) -> tuple[TextDataset, np.ndarray | None]:
@@ -92,46 +92,14 @@ def _texts(config: StudyConfig) -> tuple[TextDataset, np.ndarray | None]:
     return both, np.arange(len(pool), len(both))
 
 
-def _frozen(config: StudyConfig, texts: TextDataset, test: np.ndarray | None) -> EmbeddingDataset:
-    from tfq_llm.training.trained import embed, encoder_from_config
-
-    vectors = embed(encoder_from_config(config.encoder), texts.texts, "embedding, sentence encoder frozen")
-    return EmbeddingDataset(texts.name, vectors, texts.labels, texts.class_names, test=test)
-
-
-def _tuned(config: StudyConfig, texts: TextDataset, frozen: EmbeddingDataset, seed: int) -> EmbeddingDataset:
-    """Embeddings by a sentence encoder that is tuned on the rows that the frozen ones are divided into by this seed.
-
-    They are kept in this machine's cache directory: tuning takes long, and other studies of these texts tune on the same rows.
-    """
-    from tfq_llm.training.contrastive import tune_sentence_encoder
-    from tfq_llm.training.trained import embed, encoder_from_config
-
-    split = embedding_split(frozen, config.data.per_class, config.data.validation_fraction, seed)
-    rows = [part.tolist() for part in (split.train, split.validation)]
-    # The frozen embeddings tell which sentence encoder it is, whatever is at its path now.
-    name = _digest([frozen.digest(), rows, config.tuning.model_dump(), config.encoder.model_dump(), seed, versions()])
-    kept = Store(cache_dir("study-embeddings"))
-    found = _found(kept, name)
-    if found is not None:
-        return dataclasses.replace(found[1], name=frozen.name, class_names=frozen.class_names, test=frozen.test)
-    encoder = encoder_from_config(config.encoder, trainable=True)
-    strings = np.array(texts.texts, dtype=object)
-    train, validation = [(strings[rows], texts.labels[rows]) for rows in (split.train, split.validation)]
-    state_file = cache_dir("study-tuning") / f"{name}.state"
-    title = f"tuning the sentence encoder on split {seed}"
-    tune_sentence_encoder(encoder, train, validation, config.tuning, name=title, seed=seed, state_file=state_file)
-    vectors = embed(encoder, texts.texts, f"embedding, sentence encoder tuned on split {seed}")
-    tuned = dataclasses.replace(frozen, embeddings=vectors, train=split.train, validation=split.validation)
-    _remember(kept, name, tuned)
-    state_file.unlink(missing_ok=True)
-    return tuned
-
-
 def _draw(config: StudyConfig, digest: str, dataset: EmbeddingDataset, seed: int, state: str, has_seen: bool) -> Draw:
-    split = embedding_split(dataset, config.data.per_class, config.data.validation_fraction, seed)
+    split = _split(config, dataset, seed)
     shape = dataset.embeddings.shape[1], len(dataset.class_names), len(split.train), len(split.validation)
     return Draw(state, digest, seed, has_seen, *shape)
+
+
+def _split(config: StudyConfig, dataset: EmbeddingDataset, seed: int) -> Split:
+    return embedding_split(dataset, config.data.per_class, config.data.validation_fraction, seed)
 
 
 @dataclass(frozen=True)
@@ -155,27 +123,9 @@ class _Kept:
         if seed is not None:
             tuning = self.config.tuning.model_dump(mode="json")
             made_of |= {"seed": seed, "tuning": tuning, "rows": [settings.per_class, settings.validation_fraction]}
-        name = _digest(made_of)
-        found = _found(self.store, name)
+        name = name_of(made_of)
+        found = recall(self.store, name)
         if found is not None:
             return found
         dataset = make()
-        return _remember(self.store, name, dataset), dataset
-
-
-def _digest(made_of: Any) -> str:
-    return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _found(store: Store, name: str) -> tuple[str, EmbeddingDataset] | None:
-    digest = store.digest_of(name)
-    if digest is not None:
-        with suppress(InputError):  # they are damaged, or were taken away
-            return digest, store.embeddings(digest)
-    return None
-
-
-def _remember(store: Store, name: str, dataset: EmbeddingDataset) -> str:
-    digest = store.keep_embeddings(dataset)
-    store.keep_digest(name, digest)
-    return digest
+        return remember(self.store, name, dataset), dataset

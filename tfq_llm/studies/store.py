@@ -28,8 +28,8 @@ from filelock import FileLock
 from pydantic import ValidationError
 
 from tfq_llm.cache import atomic_file, cache_dir
-from tfq_llm.data.datasets import PARTS, EmbeddingDataset
-from tfq_llm.data.embeddings import load_embeddings
+from tfq_llm.data.datasets import EmbeddingDataset
+from tfq_llm.data.embeddings import arrays_of, load_embeddings
 from tfq_llm.errors import InputError
 from tfq_llm.studies import rows
 from tfq_llm.studies.places import Directory, place
@@ -175,14 +175,7 @@ class Store:
         try:
             self.embeddings(digest)
         except InputError:
-            optional = {name: getattr(dataset, name) for name in PARTS}
-            arrays = {
-                "embeddings": dataset.embeddings,
-                "labels": np.asarray(dataset.labels, np.int64),
-                "class_names": np.array(dataset.class_names, dtype=np.str_),
-                "name": np.array(dataset.name),
-                **{name: array for name, array in optional.items() if array is not None},
-            }
+            arrays = {**arrays_of(dataset), "name": np.array(dataset.name)}
             self._place.write(f"embeddings/{digest}.npz", _npz(arrays))
         return digest
 
