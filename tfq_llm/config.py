@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
@@ -17,9 +18,21 @@ from tfq_llm.execution import MAX_QUBITS, Executor, Gradient, Sampling, not_in_a
 
 
 class Section(BaseModel):
-    """A frozen group of settings that refuses names it does not know and values of another type."""
+    """A frozen group of settings that refuses names it does not know and values of another type.
+
+    A group that is given in part has, for the rest, the defaults that it has here, which are not always those of its class.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rest_of_groups(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        groups = {name: field.default for name, field in cls.model_fields.items() if isinstance(field.default, Section)}
+        in_part = {name: group for name, group in groups.items() if isinstance(given.get(name), Mapping)}
+        return {**given, **{name: dict(group) | dict(given[name]) for name, group in in_part.items()}}
 
 
 _Settings = TypeVar("_Settings", bound=Section)
@@ -200,10 +213,9 @@ def load_settings(kind: type[_Settings], path: Path | str, overrides: list[str] 
     return validated(kind, OmegaConf.merge(read_yaml(path, *sections), _dotlist(overrides)), str(path))
 
 
-def overridden(settings: _Settings, overrides: list[str] | tuple[str, ...], origin: str) -> _Settings:
-    """A section with overrides; what they leave out of a group of settings stays. Raises InputError as `load_config`."""
-    there = OmegaConf.create(settings.model_dump(mode="json"))
-    return validated(type(settings), OmegaConf.merge(there, _dotlist(overrides)), origin)
+def from_overrides(kind: type[_Settings], overrides: list[str] | tuple[str, ...], origin: str) -> _Settings:
+    """A section's defaults with overrides. Raises InputError as `load_config`."""
+    return validated(kind, _dotlist(overrides), origin)
 
 
 def read_yaml(path: Path | str, *sections: str) -> Any:

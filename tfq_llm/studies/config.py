@@ -13,8 +13,8 @@ from tfq_llm.config import (
     PhaseConfig,
     Section,
     SentenceEncoderConfig,
+    from_overrides,
     load_settings,
-    overridden,
     validated,
 )
 from tfq_llm.execution import MAX_QUBITS
@@ -197,7 +197,7 @@ def load_study_config(path: Path | str, overrides: list[str] | tuple[str, ...] =
 
 def make_embeddings_config(overrides: list[str] | tuple[str, ...] = ()) -> EmbeddingsConfig:
     """The defaults with overrides, "section.key=value" each; raises InputError as `load_study_config`."""
-    return overridden(EmbeddingsConfig(), overrides, "the settings of embed")
+    return from_overrides(EmbeddingsConfig, overrides, "the settings of embed")
 
 
 def make_study_config(settings: Any, origin: str = "study") -> StudyConfig:
