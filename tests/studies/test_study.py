@@ -25,6 +25,7 @@ from tfq_llm.errors import InputError
 from tfq_llm.pipelines.report import report_input
 from tfq_llm.pipelines.study import study
 from tfq_llm.studies.config import StudyConfig, load_study_config, make_study_config
+from tfq_llm.studies.driver import driving
 from tfq_llm.studies.perform import perform
 from tfq_llm.studies.replay import frame, right
 from tfq_llm.studies.report.assemble import document
@@ -34,6 +35,7 @@ from tfq_llm.studies.trial import Entry, TrialResult
 
 TINY = {"head": {"encoder_layers": 1, "connectivity": 1}, "fit": {"epochs": 2}, "selection": {"candidates": 2, "folds": 2}}
 ARMS = ["logistic regression", "random Fourier features"]
+MINE = {"mine": {"like": "SVC", "settings": {"C": 2.0}}}
 QUANTUM = ["quantum head", "logistic regression"]
 
 
@@ -114,15 +116,14 @@ class TestWhatMayChange:
             Study.begun(config(embeddings, **changes), str(tmp_path / "s"))
 
     @pytest.mark.parametrize(
-        ("changes", "taken"),
+        ("first", "changes", "taken"),
         [
-            ({"splits": 1}, "splits from 2 to 1"),
-            ({"arms": ARMS[:1]}, "arms without 'random Fourier features'"),
-            ({"arms": ["SVC", *ARMS], "more_arms": {"mine": {"like": "SVC"}}}, "more_arms.mine with another definition"),
+            ({"splits": 3}, {"splits": 2}, "splits from 3 to 2"),
+            ({}, {"arms": ARMS[:1]}, "arms without 'random Fourier features'"),
+            ({"more_arms": MINE}, {"more_arms": {"mine": {"like": "SVC"}}}, "more_arms.mine with another definition"),
         ],
     )
-    def test_what_has_results_may_not_be_taken_away(self, embeddings, tmp_path, changes, taken):
-        first = {"more_arms": {"mine": {"like": "SVC", "settings": {"C": 2.0}}}} if "more_arms" in changes else {}
+    def test_what_has_results_may_not_be_taken_away(self, embeddings, tmp_path, first, changes, taken):
         study = Study.begun(config(embeddings, **first), str(tmp_path / "s"))
         # Before there are results, anybody may think again.
         Study.begun(config(embeddings, **changes), str(tmp_path / "s"))
@@ -135,7 +136,7 @@ class TestWhatMayChange:
     def test_no_arms_named_means_all_but_ablations(self, embeddings, tmp_path):
         study = Study.begun(config(embeddings, arms=[]), str(tmp_path / "s"))
         perform(next(study.plan.procedures[0]())[0].trial, study.store.url)
-        with pytest.raises(InputError, match="arms without 'quantum head', 'quantum head, literal', 'SVC'"):
+        with pytest.raises(InputError, match="arms without 'quantum head', 'quantum head, literal', "):
             Study.begun(config(embeddings), str(tmp_path / "s"))
         named = [*dict.fromkeys(entry.arm for make in study.plan.procedures for entry in next(make()))]
         Study.begun(config(embeddings, arms=named), str(tmp_path / "s"))
@@ -174,8 +175,8 @@ class TestWhatMayChange:
             second = Study.begun(config(embeddings), str(tmp_path / "t"), rows)
             assert second.replayed().is_finished
             assert second.store.export_rows() == rows
-            Study.begun(config(embeddings, splits=1), str(tmp_path / "u"), rows)
-            Study.begun(config(embeddings, splits=1), str(tmp_path / "u"), rows)
+            Study.begun(config(embeddings, arms=ARMS[:1]), str(tmp_path / "u"), rows)
+            Study.begun(config(embeddings, arms=ARMS[:1]), str(tmp_path / "u"), rows)
             Study.begun(config(embeddings, first_split=7), str(tmp_path / "v"), rows)
             vectors, labels = blobs(140, seed=5)
             np.savez(tmp_path / "others.npz", embeddings=vectors, labels=labels)
@@ -299,29 +300,46 @@ def _killed_until_done(arguments: list[str], place: Path, kills: int) -> None:
     assert result.returncode == 0, result.stderr[-2000:]
 
 
+COMMAND = """
+import functools, sys
+from tfq_llm.cli import main
+import tfq_llm.pipelines.study as driver
+driver.LocalWorkers = functools.partial(driver.LocalWorkers, perform="tests.studies.doubles:perform_slowly")
+sys.exit(main(sys.argv[1:]))
+"""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("sent", "code", "word"), [(signal.SIGTERM, 143, "terminated"), (signal.SIGINT, 130, "interrupted")])
-def test_a_study_that_is_told_to_end_leaves_no_worker_and_was_alone_meanwhile(embeddings, tmp_path, capsys, sent, code, word):
-    place, given = tmp_path / "s", [*command(embeddings, tmp_path / "s", "--workers", "2"), "--set", "splits=30"]
+def test_a_study_that_is_told_to_end_leaves_no_worker(embeddings, tmp_path, sent, code, word):
+    place = tmp_path / "s"
     running = subprocess.Popen(
-        [sys.executable, "-m", "tfq_llm.cli", *given],
+        [sys.executable, "-c", COMMAND, *command(embeddings, place, "--workers", "2"), "--set", "splits=30"],
         stderr=subprocess.PIPE,
         text=True,
         # A test run in the background of a shell has it ignored, and so would its processes.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
-    until(lambda: list(place.glob("trials/*.json")), 60)
-    workers = worker_processes(running.pid)
-    assert len(workers) == 2
-    assert main(given) == 2
-    assert f"another command runs the study in '{place}': process {running.pid} on" in capsys.readouterr().err
-    assert main(["report", str(place)]) == 0
-    running.send_signal(sent)
-    said = running.communicate(timeout=20)[1]
+    try:
+        until(lambda: list(place.glob("trials/*.json")), 120)
+        workers = worker_processes(running.pid)
+        assert len(workers) == 2
+        running.send_signal(sent)
+        said = running.communicate(timeout=60)[1]
+    finally:
+        running.kill()
     assert running.returncode == code, said
     assert f"tfq-llm: {word}. What was finished is kept; the same command goes on from there." in said
     assert "Traceback" not in said
     until(lambda: not any(map(alive, workers)))
+
+
+def test_a_study_is_driven_by_one_command_and_reported_meanwhile(embeddings, tmp_path, capsys):
+    run_here(Study.begun(config(embeddings), str(tmp_path / "s")))
+    with driving(str(tmp_path / "s")):
+        assert main(command(embeddings, tmp_path / "s")) == 2
+        assert f"another command runs the study in '{tmp_path / 's'}': process {os.getpid()} on" in capsys.readouterr().err
+        assert main(["report", str(tmp_path / "s")]) == 0
 
 
 def test_the_configuration_and_the_command_are_of_one_kind(tmp_path, capsys):
