@@ -190,13 +190,18 @@ class TestWhatMayChange:
         ]
 
 
+def bound_files(directory: Path, count: int) -> list[str]:
+    """Files of embeddings that bind their rows, one for each split."""
+    vectors, labels = blobs(80)
+    files = [str(directory / f"tuned-{seed}.npz") for seed in range(count)]
+    for seed, file in enumerate(files):
+        np.savez(file, embeddings=vectors + seed, labels=labels, train=np.arange(30), validation=np.arange(30, 40))
+    return files
+
+
 class TestEmbeddings:
     def test_files_that_bind_their_rows_are_one_for_each_split(self, tmp_path):
-        vectors, labels = blobs(80)
-        files = []
-        for seed in range(2):
-            files.append(str(tmp_path / f"tuned-{seed}.npz"))
-            np.savez(files[-1], embeddings=vectors + seed, labels=labels, train=np.arange(30), validation=np.arange(30, 40))
+        files = bound_files(tmp_path, 2)
         settings = config(tmp_path / "x", data={"embeddings": files})
         draws = Study.begun(settings, str(tmp_path / "s")).draws
         assert [draw.has_seen for draw in draws] == [True, True]
@@ -206,11 +211,7 @@ class TestEmbeddings:
                 Study.begun(config(tmp_path / "x", data={"embeddings": bad}), str(tmp_path / "t"))
 
     def test_one_more_file_is_one_more_split(self, tmp_path):
-        vectors, labels = blobs(80)
-        files = []
-        for seed in range(3):
-            files.append(str(tmp_path / f"tuned-{seed}.npz"))
-            np.savez(files[-1], embeddings=vectors + seed, labels=labels, train=np.arange(30), validation=np.arange(30, 40))
+        files = bound_files(tmp_path, 3)
         Study.begun(config(tmp_path / "x", data={"embeddings": files[:2]}), str(tmp_path / "s"))
         Study.begun(config(tmp_path / "x", splits=3, data={"embeddings": files}), str(tmp_path / "s"))
         with pytest.raises(InputError, match="data of split 0 are not those"):
