@@ -75,6 +75,7 @@ def report_input(study: Study) -> ReportInput:
         mixed_versions=len(others),
         failures={entry.trial.name: study.store.failure(entry.trial) or "" for entry in replayed.failed},
         commands=study.commands(),
+        growth=study.growths,
         circuits=_circuits(study, replayed),
         classes=study.store.embeddings(study.draws[0].data).class_names,
         design=design_of(study.config.screen) if study.config.kind == "screen" else None,

@@ -143,6 +143,20 @@ class TestScreen:
         assert Counter(entry.trial.init for entry in found) == {0: (8 + 1) * 2, 1: 2, 2: 2}
         assert len({entry.trial.name for entry in found}) == len(found)
 
+    def test_every_run_has_the_initialisations_of_the_study(self):
+        def names(**settings):
+            centre_points = settings.pop("centre_points", 2)
+            screen = {"factors": self.FACTORS, "centre_points": centre_points}
+            found = entries(config("screen", screen=screen, **settings), draw())
+            assert len({entry.trial.name for entry in found}) == len(found)
+            return {entry.trial.name for entry in found}
+
+        once, twice, more_centres = names(), names(inits=2), names(inits=2, centre_points=3)
+        assert (len(once), len(twice), len(more_centres)) == ((8 + 2) * 2, (8 + 2) * 4, (8 + 3) * 4)
+        assert once < twice < more_centres
+        with pytest.raises(InputError, match="3 runs with the same levels and 334 inits"):
+            names(inits=334, centre_points=3)
+
     def test_another_level_reuses_the_rest(self):
         first = entries(config("screen", screen={"factors": self.FACTORS}))
         wider = {**self.FACTORS, "padding_value": [1.0, 6.0]}

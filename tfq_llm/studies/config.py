@@ -15,8 +15,10 @@ from tfq_llm.config import (
     SentenceEncoderConfig,
     from_overrides,
     load_settings,
+    read_yaml,
     validated,
 )
+from tfq_llm.errors import InputError
 from tfq_llm.execution import MAX_QUBITS
 from tfq_llm.studies.verdict_rule import VerdictRule
 
@@ -138,7 +140,9 @@ class StudyConfig(Section):
     fit: FitConfig = Field(FitConfig(), description="Its training.")
     splits: int = Field(10, ge=1, description="how many draws of rows")
     first_split: int = Field(0, ge=0, description="seed of the first of them; the others follow")
-    inits: int = Field(1, ge=1, le=MOST_INITS, description="initialisations of each finished arm on each split")
+    inits: int = Field(
+        1, ge=1, le=MOST_INITS, description="initialisations on each split: of each finished arm, or of each run of a screening"
+    )
     selection: SelectionConfig = Field(SelectionConfig(), description="How settings are chosen.")
     arms: Several[str] = Field((), description="of compare and tune, by name; default: all but ablations")
     more_arms: dict[str, ArmConfig] = Field({}, description="arms of one's own, by name")
@@ -182,17 +186,27 @@ class EmbeddingsConfig(Section):
     split: int = Field(0, ge=0, description="seed of the draw that is tuned on, as in a study")
 
 
-def load_study_config(path: Path | str, overrides: list[str] | tuple[str, ...] = ()) -> StudyConfig:
+def load_study_config(path: Path | str, overrides: list[str] | tuple[str, ...] = (), kind: Kind | None = None) -> StudyConfig:
     """Reads and validates a YAML file.
 
     Args:
         path: the file.
         overrides: "section.key=value" each, as in `--set`.
+        kind: that is to be run. A file that does not say its kind is of this one.
 
     Raises:
-        InputError: the file cannot be read, or some settings are wrong; the message names every one with its path.
+        InputError: the file cannot be read, or is of another kind, or some settings are wrong; the message names every one with
+            its path.
     """
-    return load_settings(StudyConfig, path, overrides, "data", "verdict")
+    sections = ("data", "verdict")
+    unsaid = [] if kind is None or "kind" in read_yaml(path, *sections) else [f"kind={kind}"]
+    config = load_settings(StudyConfig, path, [*unsaid, *overrides], *sections)
+    if kind not in (None, config.kind):
+        raise InputError(
+            f"the configuration '{path}' is of the study '{config.kind}', and '{kind}' was to be run: give the command "
+            f"'tfq-llm study {config.kind}' with it, or another configuration."
+        )
+    return config
 
 
 def make_embeddings_config(overrides: list[str] | tuple[str, ...] = ()) -> EmbeddingsConfig:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,15 +21,44 @@ from tfq_llm.studies.embedded import embed_frozen, embed_tuned, name_of, recall,
 from tfq_llm.studies.store import Store
 
 
-def draws(config: StudyConfig, store: Store) -> list[Draw]:
+def draws(config: StudyConfig, store: Store, before: Sequence[Draw] = ()) -> list[Draw]:
     """Puts the study's embeddings into its store, unless they are there, and says what is drawn from them.
 
+    Args:
+        config: of the study.
+        store: of the study.
+        before: what was drawn when the study was begun. Files may have other names or places now, but what is in them must be the
+            same.
+
     Raises:
-        InputError: the data cannot be read or divided; or there is not one file for each split, where files bind their rows.
+        InputError: the data cannot be read or divided, or are others than before; or there is not one file for each split, where
+            files bind their rows.
     """
-    if config.data.embeddings:
-        return list(_given(config, store))
-    return list(_of_texts(config, store))
+    found = []
+    for draw in _given(config, store) if config.data.embeddings else _of_texts(config, store, before):
+        _check_same(draw, before)
+        found.append(draw)
+    return found
+
+
+_OTHER_DATA = (
+    "A file may be renamed or moved after a study was begun, but its content may not change, or numbers of different data would "
+    "stand side by side: give the first data again, or begin a new study in another directory."
+)
+
+
+def _check_same(draw: Draw, before: Sequence[Draw]) -> None:
+    """Refuses a draw whose data are others than those of the same split and state before."""
+    for old in before:
+        if old.split != draw.split or ("given" not in (old.state, draw.state) and old.state != draw.state):
+            continue
+        if old.data != draw.data and old.texts is not None and old.texts == draw.texts:
+            raise InputError(
+                f"the {draw.state} embeddings of split {draw.split} came out with other bits than when the study was begun, and "
+                f"the first ones are damaged or were taken away: begin a new study in another directory."
+            )
+        if old.data != draw.data:
+            raise InputError(f"the data of split {draw.split} are not those that the study was begun with. {_OTHER_DATA}")
 
 
 def _given(config: StudyConfig, store: Store) -> Iterator[Draw]:
@@ -53,16 +82,23 @@ def _given(config: StudyConfig, store: Store) -> Iterator[Draw]:
         yield _draw(config, digest, dataset, seed, "given", has_seen=dataset.train is not None)
 
 
-def _of_texts(config: StudyConfig, store: Store) -> Iterator[Draw]:
+def _of_texts(config: StudyConfig, store: Store, before: Sequence[Draw]) -> Iterator[Draw]:
     texts, test = _texts(config)
-    kept = _Kept(store, config, texts.digest())
+    digest_of_texts = texts.digest()
+    # Embedding takes long, so texts are compared first.
+    if {draw.texts for draw in before} - {None, digest_of_texts}:
+        raise InputError(
+            f"the texts or labels of '{config.data.name}' are not those that the study was begun with. {_OTHER_DATA}"
+        )
+    kept = _Kept(store, config, digest_of_texts, None if test is None else len(test))
     frozen_digest, frozen = kept.get("frozen", None, lambda: embed_frozen(texts, config.encoder, test))
     for seed in config.split_seeds:
         for state in config.data.states:
             digest, dataset = frozen_digest, frozen
             if state == "tuned":
                 digest, dataset = kept.get(state, seed, functools.partial(_tuned, config, texts, frozen, seed))
-            yield _draw(config, digest, dataset, seed, state, has_seen=state == "tuned")
+            drawn = _draw(config, digest, dataset, seed, state, has_seen=state == "tuned")
+            yield dataclasses.replace(drawn, texts=digest_of_texts)
 
 
 def _tuned(config: StudyConfig, texts: TextDataset, frozen: EmbeddingDataset, seed: int) -> EmbeddingDataset:
@@ -110,16 +146,18 @@ class _Kept:
         store: of the study.
         config: of the study.
         texts: digest of the texts.
+        test: how many of them, the last ones, are to be scored on; None: those that are not drawn.
     """
 
     store: Store
     config: StudyConfig
     texts: str
+    test: int | None
 
     def get(self, state: str, seed: int | None, make: Callable[[], EmbeddingDataset]) -> tuple[str, EmbeddingDataset]:
         """Digest and embeddings of a state, for a split if they differ by it."""
         encoder, settings = self.config.encoder.model_dump(mode="json"), self.config.data
-        made_of: dict[str, Any] = {"texts": self.texts, "encoder": encoder, "state": state, "test": settings.test}
+        made_of: dict[str, Any] = {"texts": self.texts, "encoder": encoder, "state": state, "test": self.test}
         if seed is not None:
             tuning = self.config.tuning.model_dump(mode="json")
             made_of |= {"seed": seed, "tuning": tuning, "rows": [settings.per_class, settings.validation_fraction]}

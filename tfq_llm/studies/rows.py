@@ -52,6 +52,11 @@ def from_csv(text: str) -> list[TrialResult]:
     return [_result(row, reader.line_num) for row in reader]
 
 
+def names(text: str) -> set[str]:
+    """Names of the trials of such rows."""
+    return {row["name"] for row in csv.DictReader(io.StringIO(text, newline=""))}
+
+
 def _result(row: dict[str, Any], line: int) -> TrialResult:
     try:
         trial = {name: _value(name, row[name]) for name in _TRIAL}
