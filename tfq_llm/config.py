@@ -18,12 +18,16 @@ from tfq_llm.execution import MAX_QUBITS, Executor, Gradient, Sampling, not_in_a
 
 
 class Section(BaseModel):
-    """A frozen group of settings that refuses names it does not know and values of another type.
+    """A frozen group of settings that refuses names it does not know and values of another type."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Groups(Section):
+    """Groups of settings, each a section.
 
     A group that is given in part has, for the rest, the defaults that it has here, which are not always those of its class.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -168,7 +172,7 @@ class PhaseConfig(FitConfig):
     enabled: bool = Field(True, description="false leaves the phase out")
 
 
-class Config(Section):
+class Config(Groups):
     """Everything that decides a run."""
 
     seed: int = Field(0, ge=0, lt=2**32, description="decides split, initial weights and the order of batches")

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from tfq_llm.config import (
     FitConfig,
+    Groups,
     HeadConfig,
     PhaseConfig,
     Section,
@@ -129,7 +130,7 @@ class ArmConfig(Section):
     settings: dict[str, str | int | float | bool | None] = Field({}, description="what differs")
 
 
-class StudyConfig(Section):
+class StudyConfig(Groups):
     """Everything that decides a study."""
 
     kind: Kind = Field(description="what is studied")
@@ -175,7 +176,7 @@ class StudyConfig(Section):
         return range(self.first_split, self.first_split + self.splits)
 
 
-class EmbeddingsConfig(Section):
+class EmbeddingsConfig(Groups):
     """Everything that decides a file of embeddings."""
 
     data: TextsConfig = Field(TextsConfig(), description="Which texts, and which rows are drawn for tuning.")
