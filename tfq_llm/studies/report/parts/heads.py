@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from tfq_llm.studies.report.charts.grids import Grid, draw_confusions
+from tfq_llm.studies.report.charts.grids import Grid, draw_panels
 from tfq_llm.studies.report.charts.panels import Bins, draw_reliability
 from tfq_llm.studies.report.document import Block, Chart, Picture, Section, Table, Text
 from tfq_llm.studies.report.input import ReportInput
@@ -111,7 +111,7 @@ def _confusion_chart(study: ReportInput, state: str) -> Chart | None:
         name=f"confusion-{state}",
         title=f"True class by predicted class, {state} embeddings",
         description=f"A panel for each arm. Share of each class that is recognised: {right}.",
-        draw=lambda width: draw_confusions(width, grids),
+        draw=lambda width: draw_panels(width, grids, "true class", "predicted class"),
         data=Table(
             name=f"confusion-{state}",
             caption=f"Confusion of classes, in rows and in percent of the true class. {scope(study, state)}",
