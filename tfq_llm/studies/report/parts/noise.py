@@ -99,7 +99,8 @@ def _aware(study: ReportInput, final: pd.DataFrame) -> list[Contrast]:
     blind = final[final[TRAIN] == "none"]
     families: dict[str, list[Asked]] = {"": []}
     for (train, test), trials in final[final[TRAIN] != "none"].groupby([TRAIN, TEST], sort=False):
-        label, own = f"trained {train}, test {test}", f"training under {train}, tested under {test},"
+        label = f"{test}, trained for" if train == test else f"trained {train}, test {test}"
+        own = f"training under {train}, tested under {test},"
         asked = Asked(label, own, "noise-blind training", trials, blind[blind[TEST] == test])
         families.setdefault("" if train == test else str(train), []).append(asked)
     return [one for family in families.values() for one in contrasts(study, family)]

@@ -16,6 +16,7 @@ from tfq_llm.studies.report.parts.numbers import interval, percent
 from tfq_llm.studies.report.parts.trials import scope
 
 TRAIN, TEST = "factor train noise", "factor test noise"
+_OF_THE_TEST = "noise of the test"
 _DEPOLARIZING = re.compile(r"depolarizing:([^,]+),([^,]+)")
 
 
@@ -83,9 +84,9 @@ def _panels_chart(
     cells = [[names.get((first, second), "") for second in seconds] for first in firsts]
     panels = {train: [[means.get((train, test)) for test in line] for line in cells] for train in trains}
     if any((test, test) in means for test in noises):
-        panels["noise of the test"] = [[means.get((test, test)) for test in line] for line in cells]
+        panels[_OF_THE_TEST] = [[means.get((test, test)) for test in line] for line in cells]
     ticks = [tuple(f"{value:g}" for value in values) for values in (firsts, seconds)]
-    grids = [_grid(f"trained: {train}", *ticks, lines) for train, lines in panels.items()]
+    grids = [_grid(_panel_label(train), *ticks, lines) for train, lines in panels.items()]
     shown = np.concatenate([grid.values.ravel() for grid in grids])
     ends = (float(np.nanmin(shown)), float(np.nanmax(shown)))
     rows = [(train, test, means[train, test]) for train in trains for test in noises if (train, test) in means]
@@ -101,6 +102,14 @@ def _panels_chart(
         draw=lambda width: draw_panels(width, grids, "p1", "p2", ends),
         data=_table(f"noise-grid-{state}", f"Mean test accuracy under depolarizing noise. {scope(study, state)}", state, rows),
     )
+
+
+def _panel_label(train: str) -> str:
+    """Of a panel, which is narrow: what comes behind a comma is a line of its own."""
+    match = _DEPOLARIZING.fullmatch(train)
+    if match:
+        return f"trained under, p1 {match[1]}, p2 {match[2]}"
+    return f"trained under{',' if train == _OF_THE_TEST else ''} {train}"
 
 
 def _grid(label: str, rows: Sequence[str], columns: Sequence[str], cells: Sequence[Sequence[Mean | None]]) -> Grid:
