@@ -86,7 +86,7 @@ def _panels_chart(
     if any((test, test) in means for test in noises):
         panels[_OF_THE_TEST] = [[means.get((test, test)) for test in line] for line in cells]
     ticks = [tuple(f"{value:g}" for value in values) for values in (firsts, seconds)]
-    grids = [_grid(_panel_label(train), *ticks, lines) for train, lines in panels.items()]
+    grids = [_grid(_panel_label(train), ticks[0], ticks[1], lines) for train, lines in panels.items()]
     shown = np.concatenate([grid.values.ravel() for grid in grids])
     ends = (float(np.nanmin(shown)), float(np.nanmax(shown)))
     rows = [(train, test, means[train, test]) for train in trains for test in noises if (train, test) in means]
