@@ -78,6 +78,7 @@ def report_input(study: Study) -> ReportInput:
         growth=study.growths,
         circuits=_circuits(study, replayed),
         classes=study.store.embeddings(study.draws[0].data).class_names,
+        reference=study.config.verdict.quantum,
         design=design_of(study.config.screen) if study.config.kind == "screen" else None,
     )
 

@@ -213,6 +213,27 @@ def test_rows_carry_a_campaign_to_another_machine(url: str, tmp_path: Path) -> N
     assert "cost" not in read[0]
 
 
+def test_rows_with_everything_written_out_are_read_as_well(tmp_path: Path) -> None:
+    """As they were written before versions were given only where they change, and bins only where they have rows."""
+    store = Store(tmp_path / "a")
+    for number in range(3):
+        made = result(trial(number))
+        store.keep(made.model_copy(update={"calibration": ((0, 0.0, 0.0), (20, 0.75, 0.5))}))
+    rows = store.export_rows()
+    first, *others = csv.DictReader(io.StringIO(rows, newline=""))
+    assert first["calibration"] == "[0,[20,0.75,0.5]]"
+    assert [row["versions"] for row in others] == ["", ""]
+    written_out = io.StringIO()
+    writer = csv.DictWriter(written_out, first.keys(), lineterminator="\n")
+    writer.writeheader()
+    for row in (first, *others):
+        writer.writerow({**row, "versions": first["versions"], "calibration": "[[0,0.0,0.0],[20,0.75,0.5]]"})
+    old, new = Store(tmp_path / "b"), Store(tmp_path / "c")
+    assert old.import_rows(written_out.getvalue()) == new.import_rows(rows) == 3
+    assert old.export_rows() == new.export_rows() == rows
+    assert all(each.calibration == ((0, 0.0, 0.0), (20, 0.75, 0.5)) for each in old.results().values())
+
+
 def test_rows_of_other_versions_or_with_damage_are_refused(tmp_path: Path) -> None:
     store, new = Store(tmp_path / "a"), Store(tmp_path / "b")
     store.keep(result(trial(0)))

@@ -28,6 +28,7 @@ Several = Annotated[tuple[T, ...], Field(strict=False)]
 """A list in YAML."""
 
 TUNING = PhaseConfig(epochs=4, learning_rate=6e-5, weight_decay=0.01, patience=4)
+Probability: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 
 MOST_INITS = 1000
 """Initialisations of split s have the seeds s · 1,000 and what follows."""
@@ -98,7 +99,9 @@ class ScreenConfig(Section):
 class QubitsConfig(Section):
     """Accuracy against the number of qubits."""
 
-    qubits: Several[int] = Field((4, 6, 8, 10, 12), description="of amplitude encoder and re-uploading circuit")
+    qubits: Several[int] = Field(
+        (4, 6, 8, 10, 12, 14, 16, 18), description="of amplitude encoder and re-uploading circuit, run in this order"
+    )
     inputs: Literal["fixed", "growing"] = Field(
         "growing", description="principal components: as many as the fewest qubits hold, or as many as each number holds"
     )
@@ -111,15 +114,38 @@ class NoiseConfig(Section):
     test: Several[str] = Field(
         ("none", "forte-1", "aria-1", "depolarizing:0.001,0.01", "depolarizing:0.003,0.03"), description="noise to score under"
     )
+    p1: Several[Probability] = Field((), description="of a grid: probabilities of depolarizing after a one-qubit gate")
+    p2: Several[Probability] = Field((), description="of the grid: after a two-qubit gate; each p1 with each p2 is a noise")
+    grid: Several[Literal["train", "test"]] = Field(("test",), description="what the grid is added to")
     trajectories: int = Field(8, ge=1, description="noisy circuits for each sample and step of training")
     test_trajectories: int = Field(64, ge=1, description="noisy circuits for each scored row")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> NoiseConfig:
+        if bool(self.p1) != bool(self.p2):
+            raise ValueError("noise.p1 and noise.p2 make a grid together: give both or none")
+        return self
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """All that is trained under, each once."""
+        return self._with_grid(self.train, "train")
+
+    @property
+    def scored(self) -> tuple[str, ...]:
+        """All that is scored under, each once."""
+        return self._with_grid(self.test, "test")
+
+    def _with_grid(self, named: tuple[str, ...], part: Literal["train", "test"]) -> tuple[str, ...]:
+        grid = [f"depolarizing:{p1},{p2}" for p1 in self.p1 for p2 in self.p2] if part in self.grid else []
+        return tuple(dict.fromkeys([*named, *grid]))
 
 
 class ShotsConfig(Section):
     """Training and scoring with a finite number of shots."""
 
     shots: Several[int] = Field((10, 30, 100, 300, 1000, 10_000), description="of scoring, after exact training")
-    train_shots: Several[int] = Field((10, 100, 1000), description="of training and scoring alike")
+    train_shots: Several[int] = Field((10, 100, 1000, 10_000), description="of training and scoring alike")
     gradient: Literal["adjoint", "parameter-shift", "spsa"] = Field("parameter-shift", description="of training with shots")
 
 

@@ -5,25 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tfq_llm.config import HeadConfig
-from tfq_llm.studies.arms.names import LOGISTIC, QUANTUM
+from tfq_llm.errors import InputError
+from tfq_llm.studies.arms.names import LOGISTIC
 from tfq_llm.studies.config import StudyConfig
 from tfq_llm.studies.desk import Desk, Draw
-from tfq_llm.studies.plans.step import Step, all_arms, at_once
+from tfq_llm.studies.plans.step import Step, all_arms, at_once, quantum_arm
 from tfq_llm.studies.trial_rows import most_components
 
 
 def steps(config: StudyConfig, draw: Draw) -> Iterator[Step]:
-    """One step: every number of qubits, on principal components when the register does not hold the embedding."""
-    entries = []
+    """A step for each number of qubits, on principal components when the register does not hold the embedding.
+
+    Raises:
+        InputError: the arm of one's own that is studied sets what every number of qubits decides.
+    """
+    own = config.more_arms.get(config.verdict.quantum)
+    for name in ("num_qubits", "encoder_connectivity"):
+        if own is not None and name in own.settings:
+            raise InputError(
+                f"more_arms.{config.verdict.quantum} sets {name}, which a study of the number of qubits decides: leave it out."
+            )
     for qubits in config.qubits.qubits:
         components = _components(config, draw, qubits)
         desk = Desk(config, draw, None if components == draw.dim else components)
         head = config.head.model_dump() | {"num_qubits": qubits, "encoder_connectivity": None}
         found = all_arms(desk, HeadConfig.model_validate(head))
         factors = {"qubits": qubits, "inputs": components}
-        for name in (QUANTUM, LOGISTIC):
-            entries += desk.final(found[name], found[name].defaults, factors)
-    yield at_once(entries)
+        arms = (quantum_arm(config, found), found[LOGISTIC])
+        yield at_once([entry for arm in arms for entry in desk.final(arm, arm.defaults, factors)])
 
 
 def _components(config: StudyConfig, draw: Draw, qubits: int) -> int:
