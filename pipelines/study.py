@@ -60,27 +60,29 @@ def study(
     if cluster is not None and workers is not None:
         raise InputError("give either workers on this machine or a cluster.")
     with driving(place) as still_ours:
-        begun = Study.begun(config, place, None if known is None else _read(known))
-        if command is not None:
-            begun.remember(command)
-        logger.info("%s: %d trials in %d procedures", begun.store.url, begun.plan.size, len(begun.plan.procedures))
-        with _workers(begun, workers, cluster, limits) as running, _exported(begun, export):
+        # A cluster that is not there is told before texts are embedded for it.
+        with _workers(place, workers, cluster, limits) as running:
+            begun = Study.begun(config, place, None if known is None else _read(known))
+            if command is not None:
+                begun.remember(command)
+            logger.info("%s: %d trials in %d procedures", begun.store.url, begun.plan.size, len(begun.plan.procedures))
             monitor = Monitor(f"study {config.kind}", begun.plan.size)
             procedures = [make() for make in begun.plan.procedures]
-            summary = run(procedures, begun.store, running, monitor, limits.retries, still_ours)
+            with _exported(begun, export):
+                summary = run(procedures, begun.store, running, monitor, limits.retries, still_ours)
         failed = len(summary.failed)
         logger.info("%d trials run, %d found, %d failed, %.0f s", summary.done, summary.found, failed, summary.seconds)
         return report_of(begun), failed
 
 
-def _workers(begun: Study, count: int | None, cluster: str | None, limits: Limits) -> Workers:
+def _workers(place: str, count: int | None, cluster: str | None, limits: Limits) -> Workers:
     if cluster is None:
-        return LocalWorkers(count or os.cpu_count() or 1, begun.store.url, timeout=limits.timeout)
+        return LocalWorkers(count or os.cpu_count() or 1, place, timeout=limits.timeout)
     from tfq_llm.studies.cluster import RayWorkers
 
     return RayWorkers(
         cluster,
-        begun.store.url,
+        place,
         cpus_per_trial=limits.cpus or 1.0,
         memory_per_trial=limits.memory,
         timeout=limits.timeout,

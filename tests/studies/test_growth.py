@@ -44,7 +44,7 @@ REVERSED = {"factors": dict(reversed(FACTORS["factors"].items()))}
         ("screen", {}, {"screen": {"centre_points": 3}}, ("screen.centre_points from 2 to 3",), ()),
         ("screen", {}, {"screen": {"runs": 8}}, (), ("screen.runs from None to 8",)),
         ("screen", {"screen": FACTORS}, {"screen": REVERSED}, (), ("screen.factors",)),
-        ("qubits", {}, {"qubits": {"qubits": [2, 4, 6, 8, 10, 12]}}, ("qubits.qubits with 2",), ()),
+        ("qubits", {"qubits": {"qubits": [4, 6]}}, {"qubits": {"qubits": [2, 4, 6]}}, ("qubits.qubits with 2",), ()),
         (
             "qubits",
             {"qubits": {"inputs": "fixed", "qubits": [4, 6]}},

@@ -226,6 +226,12 @@ class TestQubits:
         assert inputs == {2: 3, 3: 7, 4: 15}
         assert {entry.arm for entry in found} == {"quantum head", "logistic regression"}
 
+    def test_connectivity_is_all_to_all_unless_it_is_set(self):
+        for given, expected in ((None, [None, None]), (2, [1, 2])):
+            found = entries(config("qubits", qubits={"qubits": [2, 3]}, head={"encoder_connectivity": given, "connectivity": 1}))
+            quantum = {entry.factors["qubits"]: entry.trial.settings for entry in found if entry.arm == "quantum head"}
+            assert [quantum[qubits]["encoder_connectivity"] for qubits in (2, 3)] == expected
+
     def test_fixed_inputs_are_those_of_the_fewest_qubits(self):
         found = entries(config("qubits", qubits={"qubits": [2, 3], "inputs": "fixed"}), draw(dim=20))
         assert {entry.trial.input_dim for entry in found} == {3}
@@ -240,9 +246,9 @@ class TestQubits:
         with pytest.raises(InputError, match=r"more_arms\.mine sets num_qubits"):
             plan(config("qubits", more_arms=own, verdict={"quantum": "mine"}), [draw()])
 
-    def test_a_register_that_holds_the_embedding_gets_it(self):
+    def test_a_register_that_holds_the_embedding_gets_all_of_its_components(self):
         found = entries(config("qubits", qubits={"qubits": [3, 4]}), draw(dim=6))
-        assert {entry.trial.input_dim for entry in found} == {None}
+        assert {entry.trial.input_dim for entry in found} == {6}
 
 
 def test_noise_has_an_arm_for_each_training_and_scores_it_under_every_noise():

@@ -270,12 +270,12 @@ def test_what_follows_is_counted_with_what_was_asked_for() -> None:
     monitor = Monitor(size=20)
     entries = [entry(number) for number in range(4)]
     monitor.shared(2)
-    monitor.found(entries[0], result(entries[0].trial))
+    found = result(entries[0].trial)
+    monitor.found(entries[0], found)
     monitor.asked(entries[1:])
     made = result(entries[1].trial)
     cost = made.cost.model_copy(update={"fit_seconds": 2.0, "score_seconds": 0.0})
     monitor.finished(entries[1], made.model_copy(update={"cost": cost}))
-    of_the_found = result(entries[0].trial).cost
-    mean = (2 + of_the_found.fit_seconds + of_the_found.score_seconds) / 2
+    mean = (2 + found.cost.fit_seconds + found.cost.score_seconds) / 2
     assert monitor.seconds_left() == pytest.approx(16 * mean)
     assert monitor.status().startswith("1/17 done")

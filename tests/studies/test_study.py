@@ -18,7 +18,7 @@ from tests.kills.processes import alive, until, worker_processes
 from tests.support import blobs, write_reviews
 from tfq_llm.cli import main
 from tfq_llm.errors import InputError
-from tfq_llm.pipelines.report import report_input
+from tfq_llm.pipelines.report import report, report_input
 from tfq_llm.pipelines.study import study
 from tfq_llm.studies.config import StudyConfig, load_study_config, make_study_config
 from tfq_llm.studies.driver import driving
@@ -144,7 +144,7 @@ class TestWhatMayChange:
         (growth,) = grown.growths
         assert (growth.what, growth.results, growth.test_scores) == (("splits from 2 to 3",), 20, 4)
         (_, warning) = document(report_input(Study.opened(str(tmp_path / "s")))).warnings
-        assert warning.startswith("This study grew after 20 results (4 of test rows) had been seen: splits from 2 to 3. p values")
+        assert warning.startswith("When 20 results (4 of test rows) were there already, this was decided: splits from 2 to 3. p")
 
     def test_files_may_be_moved_but_not_changed(self, embeddings, tmp_path):
         run_here(Study.begun(config(embeddings), str(tmp_path / "s")))
@@ -183,6 +183,27 @@ class TestWhatMayChange:
             "Known trials: none of 20 fits this study, for they are of other splits or settings: everything is run.",
             "Known trials: none of 20 fits this study, for they are of other embeddings or data: everything is run.",
         ]
+        (growth,) = second.growths
+        assert (growth.what, growth.test_scores) == (("the whole configuration, with its arms and its rule",), 4)
+
+    def test_a_study_at_a_url_is_reported_on_this_machine(self, embeddings, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        run_here(Study.begun(config(embeddings), f"memory://{tmp_path.name}/far"))
+        assert "runs/reports/far/report.html" in report(f"memory://{tmp_path.name}/far")
+        assert "The circuit" not in (tmp_path / "runs" / "reports" / "far" / "report.html").read_text()
+
+    def test_the_circuits_that_are_drawn_say_which_they_are(self, embeddings, tmp_path):
+        small = {"arms": QUANTUM, "splits": 2, "selection": {"candidates": 1, "folds": 1}}
+        run_here(Study.begun(config(embeddings, **small), str(tmp_path / "s")))
+        shown = list(report_input(Study.opened(str(tmp_path / "s"))).circuits)
+        assert shown == [
+            "re-uploading circuit of the quantum head, as on split 0",
+            "amplitude encoder of the quantum head, as on split 0, the layer",
+        ]
+
+    def test_a_search_by_another_optuna_is_another_study(self, embeddings, tmp_path):
+        Study.begun(config(embeddings), str(tmp_path / "s"))
+        assert '"optuna": "' in (tmp_path / "s" / "versions.json").read_text()
 
 
 def bound_files(directory: Path, count: int) -> list[str]:

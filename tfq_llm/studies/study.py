@@ -23,6 +23,7 @@ from tfq_llm.studies.plans.step import all_arms, chosen_arms
 from tfq_llm.studies.prepare import draws
 from tfq_llm.studies.replay import Replayed, replay
 from tfq_llm.studies.store import Store
+from tfq_llm.studies.versions import versions_of_study
 
 logger = logging.getLogger(__name__)
 
@@ -63,10 +64,13 @@ class Study:
         before = _config_of(store)
         if before is not None:
             _check_same(store, before, config)
-        store.check_versions()
+        store.check_versions(versions_of_study())
         opened = cls._opened(store)
         remember_growth = None if opened is None else _grown(opened, config)
         new = None if known is None else store.import_rows(known)
+        if opened is None and new:
+            decided = ["the whole configuration, with its arms and its rule"]
+            remember_growth = partial(growth.remember, store, decided, new, _of_test_rows(store))
         drawn = tuple(draws(config, store, () if opened is None else opened.draws))
         planned = plan(config, drawn)
         if remember_growth is not None:
@@ -127,6 +131,10 @@ class Study:
     def growths(self) -> tuple[Growth, ...]:
         """How it was made larger since it was begun."""
         return growth.growths(self.store)
+
+
+def _of_test_rows(store: Store) -> int:
+    return sum(result.trial.scored_on == "test" for result in store.results().values())
 
 
 def _config_of(store: Store) -> StudyConfig | None:

@@ -236,6 +236,33 @@ def test_an_ablation_says_which_parts_matter() -> None:
     assert document(ablation(splits=12, rule=coarse)).headlines[0].claim == f"3 of {parts} parts matter; no difference seen for 3"
 
 
+def test_an_ablation_that_stays_at_chance_is_not_said_to_show_that_a_part_matters() -> None:
+    study = ablation(splits=12)
+    # ln 2 = 0.693 nats is what guessing has.
+    stuck = (study.frame["arm"] == "no entanglement") & (study.frame["split"] < 7)
+    frame = study.frame.assign(log_loss=study.frame["log_loss"].mask(stuck, 0.6932))
+    headline = document(replace(study, frame=frame)).headlines[0]
+    assert headline.claim == f"2 of {len(ABLATIONS) - 1} parts matter; 1 at chance; too few runs for 3"
+    assert "stays at chance on most splits, so it may be training that fails: no entanglement." in headline.sentence
+    few = frame.assign(log_loss=frame["log_loss"].mask(frame["split"] > 4, 0.3))
+    assert "at chance" not in document(replace(study, frame=few)).headlines[0].claim
+
+
+def test_costs_of_trials_from_elsewhere_are_not_counted_as_nothing() -> None:
+    study = compare()
+    unknown = study.costs.assign(fit_seconds=float("nan"), score_seconds=float("nan"), host="imported")
+    some = pd.concat([study.costs.head(2), unknown.tail(-2)])
+
+    def said(costs: pd.DataFrame) -> str:
+        (section,) = [one for one in document(replace(study, costs=costs)).sections if one.anchor == "costs"]
+        return section.blocks[0].text
+
+    assert said(study.costs).startswith("All trials together took")
+    assert said(some).startswith("2 trials together took")
+    assert said(unknown) == f"What {len(unknown)} trials from elsewhere took is not known."
+    assert "imported" not in said(some)
+
+
 def test_an_ablation_with_too_few_runs_for_some_parts_says_so_and_not_that_they_do_not_matter() -> None:
     study = ablation(splits=12)
     early = study.frame["split"] < 5

@@ -14,7 +14,9 @@ from tfq_llm.studies.trial_rows import most_components
 
 
 def steps(config: StudyConfig, draw: Draw) -> Iterator[Step]:
-    """A step for each number of qubits, on principal components when the register does not hold the embedding.
+    """A step for each number of qubits, on principal components, of which a large register holds all that there are.
+
+    The embeddings themselves are never taken, not where they fit either: they are not centred, and this head tells the two apart.
 
     Raises:
         InputError: the arm of one's own that is studied sets what every number of qubits decides.
@@ -27,8 +29,12 @@ def steps(config: StudyConfig, draw: Draw) -> Iterator[Step]:
             )
     for qubits in config.qubits.qubits:
         components = _components(config, draw, qubits)
-        desk = Desk(config, draw, None if components == draw.dim else components)
-        head = config.head.model_dump() | {"num_qubits": qubits, "encoder_connectivity": None}
+        desk = Desk(config, draw, components)
+        reach = config.head.encoder_connectivity
+        head = config.head.model_dump() | {
+            "num_qubits": qubits,
+            "encoder_connectivity": None if reach is None else min(reach, qubits - 1),
+        }
         found = all_arms(desk, HeadConfig.model_validate(head))
         factors = {"qubits": qubits, "inputs": components}
         arms = (quantum_arm(config, found), found[LOGISTIC])
@@ -39,4 +45,4 @@ def _components(config: StudyConfig, draw: Draw, qubits: int) -> int:
     """How many inputs there are: all amplitudes but the padding's, as far as the training rows have components."""
     held = min(config.qubits.qubits) if config.qubits.inputs == "fixed" else qubits
     free = 2**held - (config.head.padding == "constant")
-    return draw.dim if free >= draw.dim else min(free, most_components(draw.train_rows, draw.dim))
+    return min(free, most_components(draw.train_rows, draw.dim))

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from tfq_llm.errors import InputError
-from tfq_llm.studies.arms.names import QUANTUM
 from tfq_llm.studies.config import MOST_INITS, ScreenConfig, StudyConfig
 from tfq_llm.studies.designs import Design, two_level
 from tfq_llm.studies.desk import Desk, Draw
-from tfq_llm.studies.plans.step import Step, all_arms, at_once
+from tfq_llm.studies.plans.step import Step, all_arms, at_once, quantum_arm
 from tfq_llm.studies.trial import Scalar
 
 
@@ -39,7 +38,7 @@ def steps(config: StudyConfig, draw: Draw) -> Iterator[Step]:
         InputError: one combination of levels has more initialisations than a split has seeds.
     """
     desk = Desk(config, draw)
-    arm = all_arms(desk)[QUANTUM]
+    arm = quantum_arm(config, all_arms(desk))
     entries = []
     runs = design_of(config.screen).runs
     for number, levels in enumerate(runs):

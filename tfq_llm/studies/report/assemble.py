@@ -74,8 +74,8 @@ def _warnings(study: ReportInput) -> list[str]:
         if grown.results:
             seen = f"{counted(grown.results, 'result')} ({grown.test_scores:,} of test rows)"
             found.append(
-                f"This study grew after {seen} had been seen: {'; '.join(grown.what)}. p values do not know it: one that goes on "
-                "until something is found finds it too often."
+                f"When {seen} were there already, this was decided: {'; '.join(grown.what)}. p values do not know it: who goes "
+                "on until something is found, or asks what was seen, finds too much."
             )
     if not study.states:
         found.append("There is no result yet.")

@@ -46,7 +46,7 @@ class ReportInput:
         is_finished: nothing is left to run.
         growth: how it was made larger since it was begun, the first first.
         commands: that make this study and this report again, one a line.
-        circuits: SVG documents by quantum arm.
+        circuits: SVG documents by what they show.
         classes: names of the classes; their numbers if not given.
         design: of a screening study.
         reference: the arm that all others are compared with.

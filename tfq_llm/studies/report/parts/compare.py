@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from tfq_llm.studies.report.document import Block, Headline, Section, Text
 from tfq_llm.studies.report.input import ReportInput
 from tfq_llm.studies.report.parts.arms import arms_table, compared
@@ -21,7 +23,13 @@ _BESIDE = {
     "too few runs": "There are too few runs to tell for: {}.",
 }
 """What is said of the quantum arm and others."""
-_WHOLE = _BESIDE | {"better": "The whole head is better than: {}.", "worse": "The whole head is worse than: {}."}
+_WHOLE = _BESIDE | {
+    "better": "The whole head is better than: {}.",
+    "worse": "The whole head is worse than: {}.",
+    "at chance": "What is left stays at chance on most splits, so it may be training that fails: {}.",
+}
+_GUESSING = 0.99
+"""A head whose cross-entropy is above this part of that of guessing has not learned anything."""
 
 
 def report(study: ReportInput) -> tuple[list[Headline], list[Section]]:
@@ -69,7 +77,7 @@ def _others(found: Comparisons) -> list[str]:
 def _chosen(study: ReportInput, found: Comparisons) -> str:
     """How the opponent was chosen."""
     if study.rule.against != BEST_CLASSICAL:
-        return "which the rule named before the runs"
+        return "which the rule names"
     level = f", level with {listed(found.level)} and smaller" if found.level else ""
     return f"the best classical arm by validation{level}"
 
@@ -92,7 +100,8 @@ def _forest(study: ReportInput, state: str, found: Comparisons) -> Block:
 
 
 def _ablations(study: ReportInput, state: str, found: Comparisons, blocks: tuple[Block, ...]) -> Headline:
-    kinds = {one.other: one.verdict.kind for one in found.comparisons if one.family == "ablation"}
+    kinds: dict[str, str] = {one.other: one.verdict.kind for one in found.comparisons if one.family == "ablation"}
+    kinds |= dict.fromkeys(_at_chance(study, state) & set(kinds), "at chance")
     if set(kinds.values()) <= {"too few runs"}:
         sentence = found.comparisons[0].verdict.sentence if found.comparisons else "No ablation has finished."
         return Headline(state, scope(study, state), "too few runs", "Too few runs to tell", sentence, blocks)
@@ -100,10 +109,22 @@ def _ablations(study: ReportInput, state: str, found: Comparisons, blocks: tuple
     rest = {
         "worse": "better without {}",
         "no difference seen": "no difference seen for {}",
+        "at chance": "{} at chance",
         "too few runs": "too few runs for {}",
     }
     sentence = " ".join([by_kind(kinds, _WHOLE), *_without_effect(study, state, found.quantum_arm)])
     return Headline(state, scope(study, state), None, tally(first, kinds.values(), rest), sentence, blocks)
+
+
+def _at_chance(study: ReportInput, state: str) -> set[str]:
+    """Ablations whose log loss is that of guessing, or more, on most splits."""
+    final = finals(study, state)
+    final = final[(final["family"] == "ablation") & final["log_loss"].notna()]
+    if final.empty:
+        return set()
+    guessing = math.log(max(2, len(study.classes)))
+    learned = final.assign(at=final["log_loss"] > _GUESSING * guessing).groupby("arm")["at"].mean()
+    return set(learned.index[learned > 0.5])
 
 
 def _without_effect(study: ReportInput, state: str, whole: str) -> list[str]:

@@ -134,7 +134,11 @@ def _confusion_chart(study: ReportInput, state: str) -> Chart | None:
 def circuit_section(study: ReportInput) -> Section:
     """The circuits, drawn."""
     pictures = tuple(
-        Picture(f"circuit-{number}", f"Circuit of: {arm}", svg) for number, (arm, svg) in enumerate(study.circuits.items())
+        Picture(f"circuit-{number}", f"{what[:1].upper()}{what[1:]}", svg)
+        for number, (what, svg) in enumerate(study.circuits.items())
     )
-    text = "The re-uploading circuit that is measured; time runs from left to right. Scroll sideways to see all of it."
+    text = (
+        "The re-uploading circuit is what would run on a quantum computer; the amplitude encoder is simulated. Settings that are "
+        "searched may differ on other splits. Time runs from left to right. Scroll sideways to see all of it."
+    )
     return Section("circuit", "The circuit", (Text(text), *pictures) if pictures else ())

@@ -28,7 +28,7 @@ def _headline(study: ReportInput, state: str) -> Headline:
     """Whether accuracy follows the number of qubits, and how the head stands beside the other arm at the largest."""
     trends = _trends(study, state)
     own = trends.get(study.reference)
-    where = f"{scope(study, state)} {_inputs(study, state)}"
+    where = f"{scope(study, state)} {_inputs(study, state)} {_parameters(study, state)}".rstrip()
     against = _contrasts(study, state)
     blocks = tuple(_charts(study, state, trends, against))
     if own is None or own.splits < study.rule.fewest_splits or own.least_p >= study.rule.alpha:
@@ -63,6 +63,12 @@ def _inputs(study: ReportInput, state: str) -> str:
         inputs = finals(study, state)[_INPUTS].dropna().unique()
         return f"The inputs are the same at every number of qubits: {listed(f'{int(number):,}' for number in inputs)}."
     return "The inputs grow with the qubits, as many principal components as they hold: more qubits also see more of the text."
+
+
+def _parameters(study: ReportInput, state: str) -> str:
+    own = finals(study, state)
+    own = own[own["arm"] == study.reference].groupby(_QUBITS)["parameters"].mean()
+    return f"Its parameters go from {own.iloc[0]:,.0f} to {own.iloc[-1]:,.0f}." if len(own) > 1 else ""
 
 
 def _trends(study: ReportInput, state: str) -> dict[str, Trend]:
