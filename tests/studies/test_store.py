@@ -59,6 +59,16 @@ def test_another_process_results_are_seen_and_only_new_files_are_read(url: str, 
     assert asked == [f"trials/{trial(1).name}.json"]
 
 
+def test_who_follows_a_study_asks_for_nothing_that_it_was_not_told_of(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(url)
+    Store(url).keep(result(trial(0)))
+    store.follow()
+    monkeypatch.setattr(store._place, "read_many", lambda paths: {path: pytest.fail(path) for path in paths})
+    assert set(store.found([trial(0), trial(1)])) == {trial(0).name}
+    store.note(result(trial(1)))
+    assert set(store.found([trial(0), trial(1)])) == {trial(0).name, trial(1).name}
+
+
 @pytest.mark.parametrize("damage", [b"", b'{"trial": {"data"', b"\x00\xff\x00", b"[]", None])
 def test_a_damaged_result_counts_as_absent_and_is_replaced(url: str, damage: bytes | None) -> None:
     good, other = result(trial(0)), result(trial(1))

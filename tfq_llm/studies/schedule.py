@@ -165,6 +165,7 @@ class _Run:
         self._scored_before: set[tuple[str, str, int]] = set()
 
     def go(self, check: Callable[[], None]) -> None:
+        self.store.follow()
         self._failed_before = self.store.failures()
         scored = map(json.loads, self.store.claims())
         self._scored_before = {(key["arm"], key["data"], key["split"]) for key in scored}
