@@ -20,7 +20,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 # In this order, each an hour at most on two cores. DATA is a directory with train.tsv, dev.tsv, … of SST-2 and the embeddings of
 # its rows by all-mpnet-base-v2 (docs/results.md says where they are from).
-PARTS := heads-frozen ablation-frozen heads-mpnet-tuned screen-frozen heads-tuned ablation-tuned shots-frozen noise-frozen qubits-frozen
+PARTS := heads-frozen default-frozen ablation-frozen heads-mpnet-tuned screen-frozen heads-tuned ablation-tuned \
+	shots-frozen noise-frozen qubits-frozen
 
 .PHONY: demo results reproduce reproduce-quick $(PARTS:%=reproduce-%) benchmark benchmark-encoder benchmark-studies \
 	faults kills test test-fast lint constraints clean
@@ -35,6 +36,8 @@ results: .venv/installed
 reproduce: $(PARTS:%=reproduce-%)
 
 $(PARTS:%=reproduce-%): KIND = compare
+$(PARTS:%=reproduce-%): FILE = $*
+reproduce-default-frozen: FILE = heads-frozen
 reproduce-ablation-frozen reproduce-ablation-tuned: KIND = ablation
 reproduce-screen-frozen: KIND = screen
 reproduce-shots-frozen: KIND = shots
@@ -47,8 +50,8 @@ reproduce-heads-tuned reproduce-ablation-tuned: ROWS = --data '$(DATA)/'
 $(PARTS:%=reproduce-%): reproduce-%: .venv/installed
 	@test -n "$(DATA)" || { echo "make $@ needs DATA=DIR, a directory with SST-2; see docs/results.md." >&2; exit 2; }
 	$(BIN)/tfq-llm study $(KIND) $@ $(ROWS) --study-dir runs/$(if $(FRESH),fresh/)$@ \
-	$(if $(FRESH),,$(addprefix --known ,$(wildcard docs/results/$*.csv))) \
-	--export $(if $(FRESH),runs/fresh,docs/results)/$*.csv
+	$(if $(FRESH),,$(addprefix --known ,$(wildcard docs/results/$(FILE).csv))) \
+	--export $(if $(FRESH),runs/fresh,docs/results)/$(FILE).csv
 
 reproduce-quick: .venv/installed
 	$(BIN)/tfq-llm data fetch movie-reviews

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -82,7 +82,8 @@ class LocalWorkers:
             _discard(pool)
         else:
             pool = self._new_pool()
-        with _one_thread(), _no_interrupts():
+        # Libraries read how many threads they may have when they are loaded, before any code of ours.
+        with _environment(ONE_THREAD), _no_interrupts():
             # The first call starts the process.
             future = pool.schedule(attempt, args=[self._perform, trial, self._store_url], timeout=self._timeout)
         self._busy[future] = pool
@@ -128,10 +129,10 @@ def _discard(pool: ProcessPool) -> threading.Thread:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """Processes that are started inside it have one thread: libraries read this when they are loaded, before any code of ours."""
-    before = {name: os.environ.get(name) for name in ONE_THREAD}
-    os.environ.update(ONE_THREAD)
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Processes that are started inside it have these variables."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
         yield
     finally:
@@ -148,8 +149,10 @@ def _no_interrupts() -> Iterator[None]:
 
     An interrupt of this process waits until the end of the block.
     """
-    # Where it is started by the first process, it unblocks the signal.
-    resource_tracker.ensure_running()
+    # Where it is started by the first process, it unblocks the signal. TensorFlow Quantum makes a semaphore in every worker; the
+    # tracker gives back those of workers that are ended, and would warn of it.
+    with _environment({"PYTHONWARNINGS": "ignore::UserWarning"}):
+        resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

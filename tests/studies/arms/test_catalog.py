@@ -77,14 +77,14 @@ def test_an_ablation_differs_in_what_it_takes_away_alone():
 
 
 def test_neighbours_alone_can_have_as_many_gates_and_parameters():
-    deep = arms(HeadConfig(), FitConfig(), 768, 2, 435)["nearest neighbours, as many parameters"]
+    deep = arms(HeadConfig(), FitConfig(), 768, 2, 435)["nearest neighbours with as many parameters"]
     assert (deep.defaults["encoder_layers"], deep.defaults["layers"]) == (54, 2)
     for chosen in ({}, {"encoder_layers": 4, "encoder_connectivity": 3, "layers": 2, "connectivity": 4}):
         whole, own = (QuantumSettings(**given).head for given in (QuantumSettings().model_dump() | chosen, deep.settings(chosen)))
         assert (own.encoder_connectivity, own.connectivity) == (1, 1)
         assert quantum_parameters(own, 768, 2) == quantum_parameters(whole, 768, 2)
     near = HeadConfig(encoder_connectivity=1, connectivity=1)
-    assert not [name for name in arms(near, FitConfig(), 768, 2, 435) if "neighbours," in name or "neighbours only" in name]
+    assert not [name for name in arms(near, FitConfig(), 768, 2, 435) if "nearest neighbours" in name and "k nearest" not in name]
 
 
 def test_without_padding_the_register_stays_as_it_is():

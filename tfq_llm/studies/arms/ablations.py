@@ -48,7 +48,7 @@ def _as_many_neighbours(whole: QuantumSettings, qubits: int) -> Settings:
 ABLATIONS = (
     Ablation("no entanglement", {"entangling": False}),
     Ablation("nearest neighbours only", {"connectivity": 1, "encoder_connectivity": 1}),
-    Ablation("nearest neighbours, as many parameters", derived=_as_many_neighbours),
+    Ablation("nearest neighbours with as many parameters", derived=_as_many_neighbours),
     Ablation("no re-uploading", {"reuploads": 1}),
     Ablation("PCA for the amplitude encoder", method=names.PCA_AND_QPU, idle=OF_THE_ENCODER),
     Ablation("linear layer for the amplitude encoder", method=names.LINEAR_AND_QPU, idle=OF_THE_ENCODER),

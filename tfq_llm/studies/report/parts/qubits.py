@@ -66,9 +66,9 @@ def _inputs(study: ReportInput, state: str) -> str:
 
 
 def _parameters(study: ReportInput, state: str) -> str:
-    own = finals(study, state)
-    own = own[own["arm"] == study.reference].groupby(_QUBITS)["parameters"].mean()
-    return f"Its parameters go from {own.iloc[0]:,.0f} to {own.iloc[-1]:,.0f}." if len(own) > 1 else ""
+    final = finals(study, state)
+    sizes = final[final["arm"] == study.reference].groupby(_QUBITS)["parameters"].mean().tolist()
+    return f"Its parameters go from {sizes[0]:,.0f} to {sizes[-1]:,.0f}." if len(sizes) > 1 else ""
 
 
 def _trends(study: ReportInput, state: str) -> dict[str, Trend]:
