@@ -10,6 +10,7 @@ import pytest
 
 import tfq_llm
 from tests.tiny_models import write_sentence_transformers
+from tests.training.conftest import config, embeddings_file  # noqa: F401  (fixtures)
 from tfq_llm import HeadConfig, quantum_head
 from tfq_llm.encoders import SentenceEncoder
 from tfq_llm.export import Provenance, export_model
@@ -55,7 +56,7 @@ def head_model() -> Callable[..., TrainedModel]:
     """Makes a head on embeddings of so many dimensions, with random weights: dim, number of classes, settings."""
 
     def make(dim: int = 7, classes: int = 2, **settings) -> TrainedModel:
-        head = quantum_head(dim, classes, HeadConfig(**SMALL, **settings), seed=3)
+        head = quantum_head(dim, classes, HeadConfig(**(SMALL | settings)), seed=3)
         names = CLASSES if classes == 2 else tuple(f"class {n}" for n in range(classes))
         return TrainedModel(names, head, None, frozenset())
 

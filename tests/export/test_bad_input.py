@@ -90,7 +90,10 @@ def test_another_kind_of_head_is_refused(origin, tmp_path):
 
 
 FAILING_WRITES = {
-    "the SavedModel": ("tfq_llm.export.serving_model.tf.saved_model.save", tf.errors.ResourceExhaustedError(None, None, "no space")),
+    "the SavedModel": (
+        "tfq_llm.export.serving_model.tf.saved_model.save",
+        tf.errors.ResourceExhaustedError(None, None, "no space"),
+    ),
     "the warm-up": ("tfq_llm.export.write.write_warmup", tf.errors.UnknownError(None, None, "No space left on device")),
     "the drawing": ("tfq_llm.export.circuit_files.draw_svg", OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))),
     "the manifest": ("tfq_llm.export.write.write_manifest", OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))),

@@ -15,7 +15,10 @@ from tfq_llm.export.head import HeadParts
 from tfq_llm.export.orthogonal import rows_matrix
 from tfq_llm.models import predict_logits
 
-TEXTS = [f"the movie number {n} is un{'great' * (n % 3)} and naïve; le café {chr(0x0430 + n % 30)}!" for n in range(998)] + ["", "电影"]
+TEXTS = [f"the movie number {n} is un{'great' * (n % 3)} and naïve; le café {chr(0x0430 + n % 30)}!" for n in range(998)] + [
+    "",
+    "电影",
+]
 # Every form that the circuits can take: name → dimensions, classes, settings.
 FORMS = {
     "one qubit measured": (7, 2, {}),
@@ -26,8 +29,8 @@ FORMS = {
     "angles of their own": (7, 2, {"shared": False, "reuploads": 3}),
     "one upload": (7, 2, {"reuploads": 1}),
     "fixed gain": (7, 2, {"trainable_gain": False, "bias": False}),
-    "two qubits": (3, 2, {"num_qubits": 2}),
-    "gate by gate": (30, 2, {"num_qubits": 11}),
+    "two qubits": (3, 2, {"num_qubits": 2, "connectivity": 1, "encoder_connectivity": 1}),
+    "gate by gate": (30, 2, {"num_qubits": 11, "encoder_layers": 1, "connectivity": 1}),
 }
 LOAD_ALL = """
 from pathlib import Path
@@ -58,7 +61,9 @@ def test_a_thousand_texts_and_every_form_of_head_on_a_stock_server(
     np.savez(cases / "texts.npz", key="text", inputs=texts, logits=logits, probabilities=softmax(logits))
     for name, (dim, classes, settings) in FORMS.items():
         trained = head_model(dim, classes, **settings)
-        written = export_model(trained, origin, tmp_path / "all" / name.replace(" ", "-").replace(",", ""), command="", head_only=True)
+        written = export_model(
+            trained, origin, tmp_path / "all" / name.replace(" ", "-").replace(",", ""), command="", head_only=True
+        )
         (models / name).symlink_to(written)
         rows = np.random.default_rng(5).normal(size=[1000, dim]).astype(np.float32)
         rows[0] = 0
@@ -81,7 +86,9 @@ def test_outputs_are_what_the_layers_put_out(exported_text, text_model):
     symbols = model.facts.circuit.data_symbols
     for row in range(2):
         resolved = cirq.resolve_parameters(circuit, dict(zip(symbols, found["angles"][row].astype(float), strict=True)))
-        z = cirq.Simulator(dtype=np.complex128).simulate_expectation_values(resolved, [cirq.Z(q) for q in cirq.LineQubit.range(6)])
+        z = cirq.Simulator(dtype=np.complex128).simulate_expectation_values(
+            resolved, [cirq.Z(q) for q in cirq.LineQubit.range(6)]
+        )
         np.testing.assert_allclose(found["z"][row], np.real(z), atol=1e-5)
     weights = model.facts.logits
     np.testing.assert_allclose(found["expectation_values"] @ np.array(weights.kernel) + weights.bias, found["logits"], atol=1e-5)

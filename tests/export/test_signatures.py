@@ -93,9 +93,13 @@ def saved_encoder(module: tf.Module, path) -> SentenceEncoder:
 def test_a_saved_model_of_stock_operators_is_exported(head_model, origin, tmp_path):
     encoder = saved_encoder(TextLengths(), tmp_path / "encoder")
     head = head_model(3)
-    written = export_model(TrainedModel(head.class_names, head.head, encoder, frozenset()), origin, tmp_path / "lengths", command="")
+    written = export_model(
+        TrainedModel(head.class_names, head.head, encoder, frozenset()), origin, tmp_path / "lengths", command=""
+    )
     trained = TrainedModel(head.class_names, head.head, encoder, frozenset())
-    np.testing.assert_allclose(exported.load(written).predict(["abc", "a longer one"]), trained.predict(["abc", "a longer one"]), atol=1e-5)
+    np.testing.assert_allclose(
+        exported.load(written).predict(["abc", "a longer one"]), trained.predict(["abc", "a longer one"]), atol=1e-5
+    )
 
 
 def test_a_saved_model_with_other_operators_is_refused_and_nothing_is_left(head_model, origin, tmp_path):
@@ -105,6 +109,10 @@ def test_a_saved_model_with_other_operators_is_refused_and_nothing_is_left(head_
         export_model(TrainedModel(head.class_names, head.head, encoder, frozenset()), origin, tmp_path / "out" / "m", command="")
     assert not (tmp_path / "out").exists()
     written = export_model(
-        TrainedModel(head.class_names, head.head, encoder, frozenset()), origin, tmp_path / "out" / "m", command="", head_only=True
+        TrainedModel(head.class_names, head.head, encoder, frozenset()),
+        origin,
+        tmp_path / "out" / "m",
+        command="",
+        head_only=True,
     )
     check_operators(written, allow_tfq=False)

@@ -85,7 +85,7 @@ def _matrix(layer: AmplitudeEncoder, encoder: int, used: int) -> np.ndarray:
 
 def _executor(layer: AmplitudeEncoder, encoder: int, dtype: str) -> TensorFlowExecutor:
     qubits = cirq.LineQubit.range(layer.num_qubits)
-    observables = [cirq.PauliString(cirq.Z(qubit)) for qubit in qubits]
+    observables: list[cirq.PauliString] = [cirq.PauliString(cirq.Z(qubit)) for qubit in qubits]
     return TensorFlowExecutor(_circuit(layer, encoder), observables, qubits=qubits, dtype=dtype)
 
 

@@ -28,6 +28,7 @@ def check_export(directory: Path, parts: HeadParts, encoder: SentenceEncoder | N
     exported = load(directory)
     if exported.facts.serves != "exact":
         return
+    inputs: np.ndarray | list[str]
     if encoder is None:
         inputs = np.random.default_rng(1).normal(size=[len(TEXTS), parts.input_dim]).astype(np.float32)
         embeddings = tf.constant(inputs)

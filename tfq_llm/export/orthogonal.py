@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import cirq
 import numpy as np
+import tensorflow as tf
 
 from tfq_llm.simulation.tensorflow import TensorFlowExecutor
 
@@ -23,7 +24,7 @@ def rows_matrix(circuit: cirq.Circuit, qubits: Sequence[cirq.Qid], used: int | N
     """
     executor = TensorFlowExecutor(circuit, [cirq.PauliString(cirq.Z(qubits[0]))], qubits=qubits, dtype="float64")
     basis = np.eye(2 ** len(qubits) if used is None else used, 2 ** len(qubits))
-    states: np.ndarray = executor.states(initial_state=basis).numpy()
+    states: np.ndarray = executor.states(initial_state=tf.constant(basis)).numpy()
     return states
 
 
