@@ -14,7 +14,6 @@ import numpy as np
 import tensorflow as tf
 import typer
 
-import tfq_llm  # before TensorFlow: it selects Keras 2  # noqa: F401
 from benchmarks import machine
 from benchmarks.report import milliseconds, number, table
 from benchmarks.timing import in_turns

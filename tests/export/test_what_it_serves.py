@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import cirq
 import numpy as np
 import pytest
@@ -53,6 +55,15 @@ def density_matrix_z(model, trained) -> np.ndarray:
         resolved = cirq.resolve_parameters(noisy, dict(zip(model.facts.circuit.data_symbols, angles, strict=True)))
         rows.append(np.real(simulator.simulate_expectation_values(resolved, [cirq.Z(qubit) for qubit in qubits])))
     return np.array(rows)
+
+
+@pytest.mark.slow
+def test_the_tfq_form_is_loaded_by_a_process_that_trained_nothing(head_model, origin, tmp_path, fresh_process):
+    trained = head_model()
+    written = export_model(trained, origin, tmp_path / "m", command="", head_only=True, signature="tfq")
+    code = "import sys, numpy as np; from tfq_llm import exported; print(exported.load(sys.argv[1])(np.ones([1, 7]))['logits'].tolist())"
+    found = json.loads(fresh_process(code, written))
+    np.testing.assert_allclose(found, trained.head(np.ones([1, 7], np.float32)), atol=1e-5)
 
 
 @pytest.mark.slow
