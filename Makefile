@@ -8,6 +8,7 @@
 #   make benchmark-encoder PEER=PYTHON  docs/performance-sentence-encoder.md anew, beside sentence-transformers
 #   make benchmark-studies   the tables of docs/scaling.md: trials an hour, and what one scheduler and one store can take
 #   make faults   docs/reliability.md anew: every fault of the IonQ service, with and without kills, against the local stand-in
+#   make kills    docs/reliability-studies.md anew: a small study, killed again and again, beside one that was not
 #   make constraints  the tested versions anew  make clean      drops .venv and what tools left behind
 # All but clean first set up .venv with the tested versions (constraints.txt), by PYTHON=... if given; data that they need are
 # fetched into the cache.
@@ -19,10 +20,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 # In this order, each an hour at most on two cores. DATA is a directory with train.tsv, dev.tsv, … of SST-2 and the embeddings of
 # its rows by all-mpnet-base-v2 (docs/results.md says where they are from).
-PARTS := heads-frozen ablation-frozen heads-mpnet-tuned screen-frozen heads-tuned ablation-tuned
+PARTS := heads-frozen ablation-frozen heads-mpnet-tuned screen-frozen heads-tuned ablation-tuned shots-frozen noise-frozen qubits-frozen
 
 .PHONY: demo results reproduce reproduce-quick $(PARTS:%=reproduce-%) benchmark benchmark-encoder benchmark-studies \
-	faults test test-fast lint constraints clean
+	faults kills test test-fast lint constraints clean
 
 demo: .venv/installed
 	$(BIN)/tfq-llm data fetch movie-reviews
@@ -36,6 +37,9 @@ reproduce: $(PARTS:%=reproduce-%)
 $(PARTS:%=reproduce-%): KIND = compare
 reproduce-ablation-frozen reproduce-ablation-tuned: KIND = ablation
 reproduce-screen-frozen: KIND = screen
+reproduce-shots-frozen: KIND = shots
+reproduce-noise-frozen: KIND = noise
+reproduce-qubits-frozen: KIND = qubits
 $(PARTS:%=reproduce-%): ROWS = --embeddings '$(DATA)/all-mpnet-base-v2.npz'
 reproduce-heads-mpnet-tuned: ROWS = $(foreach seed,0 1 2,--embeddings '$(DATA)/all-mpnet-base-v2-tuned-seed$(seed).npz')
 reproduce-heads-tuned reproduce-ablation-tuned: ROWS = --data '$(DATA)/'
@@ -62,6 +66,9 @@ benchmark-studies: .venv/installed-dev
 
 faults: .venv/installed-dev
 	$(BIN)/python -m tests.faults.campaign --write docs/reliability.md
+
+kills: .venv/installed-dev
+	$(BIN)/python -m tests.kills.campaign --write docs/reliability-studies.md
 
 # Two at once, for many tests wait for processes; tests of one file share what they set up, so files stay together.
 # Kernels are compiled before, so that no test's deadline has to allow for it.

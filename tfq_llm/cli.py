@@ -16,6 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tfq_llm.cli_embed import embed
 from tfq_llm.cli_options import LabelColumn, Overrides, TextColumn, data_settings, tensorflow
 from tfq_llm.cli_serve import export
 from tfq_llm.cli_study import report, study_app
@@ -36,6 +37,7 @@ app.add_typer(data_app, name="data")
 app.add_typer(encoders_app, name="encoders")
 app.add_typer(ionq_app, name="ionq")
 app.add_typer(study_app, name="study")
+app.command()(embed)
 app.command()(report)
 app.command()(export)
 
@@ -584,13 +586,21 @@ def _ask(yes: bool, max_cost: float | None) -> Callable[[str, float], None]:
     return ask
 
 
+_INTERRUPTED = 130
+_INTERRUPTION = "\ntfq-llm: interrupted. What was finished is kept; the same command goes on from there."
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line and returns its exit code: 0, 1 when a service fails, 2 for bad input, 130 when interrupted."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("absl").setLevel(logging.ERROR)
     command: Any = typer.main.get_command(app)
     try:
-        return int(command.main(arguments, standalone_mode=False) or 0)
+        code = int(command.main(arguments, standalone_mode=False) or 0)
+        if code == _INTERRUPTED:
+            # Typer makes this of Ctrl-C, without a word.
+            print(_INTERRUPTION, file=sys.stderr)
+        return code
     except InputError as error:
         print(f"tfq-llm: {error}", file=sys.stderr)
         return 2
@@ -602,8 +612,8 @@ def main(arguments: list[str] | None = None) -> int:
         usage_error.show()
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        print("\ntfq-llm: interrupted. What was finished is kept; the same command goes on from there.", file=sys.stderr)
-        return 130
+        print(_INTERRUPTION, file=sys.stderr)
+        return _INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
