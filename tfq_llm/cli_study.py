@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import signal
 import sys
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tfq_llm.cli_options import LabelColumn, Overrides, TextColumn, data_settings, tensorflow
+from tfq_llm.cli_options import LabelColumn, Overrides, TextColumn, data_settings, tensorflow, this_command
 
 if TYPE_CHECKING:
     from tfq_llm.studies.config import Kind
@@ -91,7 +90,7 @@ def _add(kind: Kind, text: str) -> None:
             from tfq_llm.pipelines.study import study
 
             where = place or str(Path("runs") / "studies" / path.stem.removeprefix("study-"))
-            text, failed = study(resolved, where, workers, cluster, known, export, _this_command(), limits)
+            text, failed = study(resolved, where, workers, cluster, known, export, this_command(), limits)
             print(text)
         if failed:
             print(
@@ -134,7 +133,3 @@ def ends_on_sigterm() -> Iterator[None]:
         raise typer.Exit(128 + signal.SIGTERM) from None
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _this_command() -> str:
-    return shlex.join(["tfq-llm", *sys.argv[1:]])

@@ -31,6 +31,7 @@ COMMANDS = (
     "ionq",
     "study",
     "report",
+    "export",
 )
 Command = Callable[..., tuple[str, str]]
 
