@@ -17,6 +17,7 @@ if sys.platform != "linux" or platform.machine() != "x86_64":
 TFDS = ["importlib-resources", "tensorflow-datasets>=4.9.7", "tensorflow-metadata<1.18"]
 
 CLUSTER = ["ray>=2.40"]
+PARQUET = ["pyarrow>=16"]
 
 setup(
     name="tfq-llm",
@@ -74,6 +75,7 @@ setup(
     ],
     extras_require={
         "cluster": CLUSTER,
+        "parquet": PARQUET,
         "tfds": TFDS,
         "dev": [
             "build",
@@ -90,6 +92,7 @@ setup(
             "types-requests",
             "types-tqdm",
             *CLUSTER,
+            *PARQUET,
             *TFDS,
         ],
     },

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.studies.doubles import HERE, asks, entry, rows_of_slow_study, slow_study
+from tfq_llm import ray_cluster
 from tfq_llm.errors import InputError
 from tfq_llm.studies import cluster
 from tfq_llm.studies.monitor import Monitor
@@ -38,7 +39,7 @@ def test_a_store_in_memory_is_refused() -> None:
 
 @needs_ray
 def test_a_cluster_that_does_not_answer_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "_PATIENCE_SECONDS", 2.0)
+    monkeypatch.setattr(ray_cluster, "_PATIENCE_SECONDS", 2.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
         start = time.monotonic()
@@ -53,7 +54,7 @@ def test_a_cluster_that_does_not_answer_is_told(tmp_path: Path, monkeypatch: pyt
 def nodes() -> Iterator[object]:
     """A head without CPUs and two nodes with one each."""
     # First as a study does it, which keeps Ray quiet.
-    cluster._import_ray()
+    ray_cluster.import_ray()
     from ray.cluster_utils import Cluster
 
     memory = 80 << 20
