@@ -14,6 +14,7 @@ from typing import Any
 from tfq_llm.cache import atomic_file, writable_directory
 from tfq_llm.errors import InputError
 from tfq_llm.scoring.inputs import START, Position
+from tfq_llm.scoring.outputs import WHOLE
 
 JOURNAL, ROWS, BAD_ROWS, LOCK = "journal.json", "rows", "bad-rows.jsonl", ".lock"
 
@@ -141,7 +142,7 @@ def locked(directory: Path) -> Iterator[None]:
 
 
 def _remove(directory: Path) -> None:
-    for name in (ROWS, BAD_ROWS, JOURNAL, LOCK):
+    for name in (ROWS, BAD_ROWS, WHOLE, JOURNAL, LOCK):
         (directory / name).unlink(missing_ok=True)
     with suppress(OSError):  # something else was put into it
         directory.rmdir()

@@ -17,6 +17,9 @@ from tfq_llm.scoring.inputs import SUFFIXES, Input, Row
 if TYPE_CHECKING:
     import pyarrow as pa
 
+WHOLE = "whole.parquet"
+"""Beside the working file: the Parquet file while it is written."""
+
 _DIGITS = 6
 _PREFIX = "probability_"
 
@@ -131,7 +134,9 @@ class ParquetOutput:
         return self._parquet.stream_of(self._schema, records)
 
     def finish(self, working: Path, target: Path) -> None:
-        self._parquet.write_parquet(working, self._schema, target)
+        whole = working.with_name(WHOLE)
+        self._parquet.write_parquet(working, self._schema, whole)
+        whole.replace(target)
 
 
 def _csv(rows: Any) -> bytes:

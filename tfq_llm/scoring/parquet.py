@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tfq_llm.cache import atomic_file
 from tfq_llm.data.columns import choose_column
 from tfq_llm.errors import InputError
 from tfq_llm.scoring.inputs import START, Position, Row, text_problem
@@ -50,7 +50,9 @@ class ParquetInput:
         columns = None if all_columns else [self.text_column]
         try:
             with pq.ParquetFile(self.path, buffer_size=_BUFFER, pre_buffer=False) as file:
-                for batch in file.iter_batches(_BATCH_ROWS, row_groups=range(group, len(ends)), columns=columns):
+                for batch in file.iter_batches(
+                    _BATCH_ROWS, use_threads=False, row_groups=range(group, len(ends)), columns=columns
+                ):
                     for values in _records(batch):
                         place += 1
                         if place > start.offset:
@@ -99,8 +101,8 @@ def _plain(kind: pa.DataType) -> pa.DataType:
 
 
 def write_parquet(streams: Path, schema: pa.Schema, target: Path) -> None:
-    """Writes the rows of all streams in a file to a Parquet file, in one step, a row group in memory at a time."""
-    with atomic_file(target) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+    """Writes the rows of all streams in a file to a Parquet file, a row group in memory at a time."""
+    with target.open("wb") as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
         waiting: list[pa.RecordBatch] = []
         for batch in _batches(streams):
             waiting.append(batch)
@@ -109,6 +111,9 @@ def write_parquet(streams: Path, schema: pa.Schema, target: Path) -> None:
                 waiting.clear()
         if waiting:
             writer.write_table(pa.Table.from_batches(waiting, schema))
+        writer.close()
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _batches(streams: Path) -> Iterator[pa.RecordBatch]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from tfq_llm.cache import MANIFEST, file_digest
 from tfq_llm.config import Config, dump_yaml, load_config
@@ -65,7 +65,7 @@ class SavedHead:
         (directory / FACTS).write_text(json.dumps(self.facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         (directory / SETTINGS).write_text(dump_yaml(self.config), encoding="utf-8")
         arrays = {f"{place:03d}": np.ascontiguousarray(array) for place, array in enumerate(self.weights)}
-        save_file({**arrays, _SEEN: _packed(self.seen)}, directory / WEIGHTS)
+        (directory / WEIGHTS).write_bytes(save({**arrays, _SEEN: _packed(self.seen)}))
 
     @classmethod
     def read(cls, directory: Path) -> SavedHead:

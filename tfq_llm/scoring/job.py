@@ -86,18 +86,16 @@ def score(job: Job) -> Summary:
     """
     whole_number("the number of rows of a chunk", job.chunk_rows, 1)
     given = open_input(job.input, job.text_column)
-    if job.output.exists() and not job.working.exists():
-        raise InputError(f"'{job.output}' exists: delete it, or give another --output.")
     if not job.output.parent.is_dir():
         raise InputError(f"there is no directory '{job.output.parent}' to write '{job.output.name}' to.")
+    if not job.working.exists():
+        _refuse_existing(job)
     scorer = load_scorer(job.model)
     output = make_output(job.output, given, scorer.class_names, job.keep_columns)
     with locked(job.working), _unchanged(job.input) as check:
         journal = _opened(job, given, scorer, output)
         found = journal.state.rows
         if not journal.state.is_complete:
-            if job.output.exists():
-                raise InputError(f"'{job.output}' exists: delete it, or give another --output.")
             with _workers(job, scorer) as workers:
                 _score_rest(job, given, journal, output, workers, scorer)
             check()
@@ -120,6 +118,8 @@ def _opened(job: Job, given: Input, scorer: Scorer, output: Output) -> Journal:
         "format": job.output.suffix.lower(),
     }
     there = begun(job.working)
+    if there is None or not there[2].is_complete:
+        _refuse_existing(job)
     if there is None:
         surveyed = survey(given, all_columns=job.keep_columns, skip_bad_rows=job.skip_bad_rows)
         journal = Journal(job.working, identity, surveyed._asdict(), State(counts=(0,) * len(scorer.class_names)))
@@ -132,6 +132,11 @@ def _opened(job: Job, given: Input, scorer: Scorer, output: Output) -> Journal:
     if not state.is_complete:
         logger.info("going on behind %s rows that are scored", f"{state.rows:,}")
     return Journal(job.working, identity, facts, state)
+
+
+def _refuse_existing(job: Job) -> None:
+    if job.output.exists():
+        raise InputError(f"'{job.output}' exists: delete it, or give another --output.")
 
 
 def _score_rest(job: Job, given: Input, journal: Journal, output: Output, workers: Workers, scorer: Scorer) -> None:
