@@ -68,6 +68,7 @@ setup(
         "tensorflow>=2.18.1,<2.19",
         "tensorflow-hub>=0.16.1",
         "tensorflow-quantum==0.7.6",
+        "tensorflow-serving-api>=2.18,<2.19",
         "tensorflow-text>=2.18.1,<2.19",
         "tf-keras>=2.18,<2.19",
         "tqdm>=4.66",

@@ -7,26 +7,28 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from tfq_llm import exported
 from tfq_llm.errors import InputError
-from tfq_llm.training.trained import load_run
+from tfq_llm.exported import ExportedModel
+from tfq_llm.training.trained import TrainedModel, load_run
 
 
-def predict(run_dir: Path, texts: Sequence[str], file: Path | None = None, *, as_json: bool = False) -> Iterator[str]:
+def predict(model: Path, texts: Sequence[str], file: Path | None = None, *, as_json: bool = False) -> Iterator[str]:
     """Yields one line per text: class, probability and text, or a JSON object.
 
     Args:
-        run_dir: a finished run.
+        model: a finished run, or an exported model.
         texts: may be empty if there is a file.
         file: more texts, one a line; "-" is standard input.
         as_json: yield JSON with the probability of every class.
 
     Raises:
-        InputError: there is no text, or run or file cannot be read.
+        InputError: there is no text, or model or file cannot be read.
     """
     given = [*texts, *(_lines(file) if file is not None else [])]
     if not given:
         raise InputError("there is no text to classify: give one or more in quotes, or a file with --file.")
-    trained = load_run(run_dir)
+    trained: TrainedModel | ExportedModel = exported.load(model) if exported.is_exported(model) else load_run(model)
     probabilities = trained.predict(given)
     width = max(map(len, trained.class_names))
     for text, row in zip(given, probabilities, strict=True):

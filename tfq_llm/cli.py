@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from tfq_llm.cli_options import LabelColumn, Overrides, TextColumn, data_settings, tensorflow
-from tfq_llm.cli_serve import keep_head, score
+from tfq_llm.cli_serve import export, keep_head, score
 from tfq_llm.cli_study import report, study_app
 from tfq_llm.errors import InputError, ServiceError
 from tfq_llm.ionq.credentials import EMULATOR_KEY
@@ -37,6 +37,7 @@ app.add_typer(encoders_app, name="encoders")
 app.add_typer(ionq_app, name="ionq")
 app.add_typer(study_app, name="study")
 app.command()(report)
+app.command()(export)
 app.command()(keep_head)
 app.command()(score)
 
@@ -129,7 +130,7 @@ def evaluate(
 
 @app.command()
 def predict(
-    run: Run,
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A finished run directory, or an exported model.")],
     texts: Annotated[list[str] | None, typer.Argument(metavar="TEXT...", help="Texts to classify.")] = None,
     file: Annotated[Path | None, typer.Option(help="A UTF-8 file with a text on each line; - for standard input.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per text, with all probabilities.")] = False,
@@ -138,7 +139,7 @@ def predict(
     with tensorflow():
         from tfq_llm.pipelines.predict import predict as run_prediction
 
-        for line in run_prediction(run, texts or [], file, as_json=as_json):
+        for line in run_prediction(model, texts or [], file, as_json=as_json):
             print(line)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -56,3 +58,8 @@ def tensorflow() -> Iterator[None]:
             os.dup2(saved, 2)
             os.close(saved)
     yield
+
+
+def this_command() -> str:
+    """The command as it was given, for reports and cards."""
+    return shlex.join(["tfq-llm", *sys.argv[1:]])

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tfq_llm.cli_options import LabelColumn, Overrides, TextColumn, data_settings, tensorflow
+from tfq_llm.cli_options import LabelColumn, Overrides, TextColumn, data_settings, tensorflow, this_command
 
 study_app = typer.Typer(no_args_is_help=True, help="Studies: does the quantum head help, which part of it, and how sure is that?")
 
@@ -68,7 +67,7 @@ def _add(kind: str, text: str) -> None:
             from tfq_llm.pipelines.study import study
 
             where = place or str(Path("runs") / "studies" / path.stem.removeprefix("study-"))
-            text, failed = study(resolved, where, workers, cluster, known, export, _this_command())
+            text, failed = study(resolved, where, workers, cluster, known, export, this_command())
             print(text)
         if failed:
             print(
@@ -90,7 +89,3 @@ def report(
         from tfq_llm.pipelines.report import report as write
 
         print(write(place, out))
-
-
-def _this_command() -> str:
-    return shlex.join(["tfq-llm", *sys.argv[1:]])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cirq
@@ -21,12 +20,14 @@ class ReuploadingCircuit:
         qubits: its line qubits, 0 … Q−1.
         data_symbols: one per qubit; each stands in every upload.
         weight_symbols: PQC 1's, then PQC 2's, each in the order of its gates.
+        blocks: what stands behind each upload: PQC 1, and behind the last one PQC 1 and PQC 2.
     """
 
     circuit: cirq.Circuit
     qubits: tuple[cirq.LineQubit, ...]
     data_symbols: tuple[sympy.Symbol, ...]
     weight_symbols: tuple[sympy.Symbol, ...]
+    blocks: tuple[cirq.Circuit, ...]
 
     def observables(self, num_measured: int = 1) -> list[cirq.PauliString]:
         """Z on each of the first `num_measured` qubits.
@@ -74,14 +75,12 @@ def reuploading_circuit(
     data_symbols = numbered_symbols("x", num_qubits)
     prefixes = ["theta"] * reuploads if shared else [f"theta_{block}_" for block in range(reuploads)]
 
-    def operations() -> Iterator[cirq.OP_TREE]:
-        for prefix in prefixes:
-            yield angle_encoding(qubits, data_symbols).all_operations()
-            yield long_range_ansatz(qubits, layers, connectivity, prefix, entangling=entangling).all_operations()
-        yield long_range_ansatz(qubits, final_layers, connectivity, "phi", entangling=entangling).all_operations()
-
-    circuit = cirq.Circuit(operations())
+    blocks = [long_range_ansatz(qubits, layers, connectivity, prefix, entangling=entangling) for prefix in prefixes]
+    final = long_range_ansatz(qubits, final_layers, connectivity, "phi", entangling=entangling)
+    blocks[-1] = cirq.Circuit(blocks[-1].all_operations(), final.all_operations())
+    upload = angle_encoding(qubits, data_symbols)
+    circuit = cirq.Circuit((upload.all_operations(), block.all_operations()) for block in blocks)
     counts = [(prefix, long_range_parameters(num_qubits, layers, connectivity)) for prefix in dict.fromkeys(prefixes)]
     counts.append(("phi", long_range_parameters(num_qubits, final_layers, connectivity)))
     weight_symbols = tuple(symbol for prefix, count in counts for symbol in numbered_symbols(prefix, count))
-    return ReuploadingCircuit(circuit, qubits, data_symbols, weight_symbols)
+    return ReuploadingCircuit(circuit, qubits, data_symbols, weight_symbols, tuple(blocks))

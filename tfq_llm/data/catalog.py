@@ -16,6 +16,10 @@ OFFLINE_NAMES = (*vader.DOMAINS, "domains")
 NAMES = (*OFFLINE_NAMES, *tfds.ALIASES)
 
 
+NOT_STATED = "not stated"
+"""The licence of what has none that is known."""
+
+
 @dataclass(frozen=True)
 class NamedDataset:
     """What `tfq-llm data list` says of a set.
@@ -92,8 +96,17 @@ def available() -> tuple[NamedDataset, ...]:
         rows = len(load(name).deduplicated()) if fetched else None
         sets.append(NamedDataset(name, classes, rows, vader.source(name), vader.LICENCE, fetched))
     source = "TensorFlow Datasets glue/sst2: phrases of film reviews; needs tfq-llm[tfds] and the internet."
-    sets.append(NamedDataset("sst2", ("negative", "positive"), None, source, "not stated", tfds.is_fetched("sst2")))
+    sets.append(NamedDataset("sst2", ("negative", "positive"), None, source, NOT_STATED, tfds.is_fetched("sst2")))
     return tuple(sets)
+
+
+def origin(name_or_path: str) -> tuple[str, str]:
+    """One sentence on where a data set is from, and the licence of its texts ("not stated" unless it is known)."""
+    if name_or_path in OFFLINE_NAMES:
+        return vader.source(name_or_path), vader.LICENCE
+    if name_or_path in tfds.ALIASES or not _is_path(name_or_path):
+        return f"TensorFlow Datasets {tfds.ALIASES.get(name_or_path, name_or_path)}.", NOT_STATED
+    return f"The file or directory '{Path(name_or_path).name}' of whoever trained the model.", NOT_STATED
 
 
 def _is_path(name: str) -> bool:

@@ -74,6 +74,20 @@ class TensorFlowExecutor:
     def __call__(
         self, data: tf.Tensor | None = None, weights: tf.Tensor | None = None, initial_state: tf.Tensor | None = None
     ) -> tf.Tensor:
+        # In a graph of somebody else's the operations go there directly: a function of its own would only cost tracing time.
+        evaluate = self._evaluate if tf.inside_function() else self._function
+        return evaluate(*self._checked(data, weights, initial_state))
+
+    def states(
+        self, data: tf.Tensor | None = None, weights: tf.Tensor | None = None, initial_state: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """The final states [batch, 2^n]; the arguments are those of a call."""
+        return tf.transpose(self._final(*self._checked(data, weights, initial_state)))
+
+    def _checked(
+        self, data: tf.Tensor | None, weights: tf.Tensor | None, initial_state: tf.Tensor | None
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """The arguments in the executor's types, those left out filled in."""
         if data is None:
             data = tf.zeros([1 if initial_state is None else tf.shape(initial_state)[0], 0], self.dtype)
         if weights is None:
@@ -85,9 +99,7 @@ class TensorFlowExecutor:
             first = tf.one_hot(0, 2**self.num_qubits, dtype=self.dtype)
             initial_state = tf.tile(first[None, :], [tf.shape(data)[0], 1])
         self._check("initial_state", initial_state, (None, 2**self.num_qubits))
-        # In a graph of somebody else's the operations go there directly: a function of its own would only cost tracing time.
-        evaluate = self._evaluate if tf.inside_function() else self._function
-        return evaluate(data, weights, tf.cast(initial_state, self._state_type))
+        return data, weights, tf.cast(initial_state, self._state_type)
 
     @staticmethod
     def _check(name: str, tensor: tf.Tensor, shape: tuple[int | None, ...]) -> None:
@@ -96,10 +108,15 @@ class TensorFlowExecutor:
 
     @tf.autograph.experimental.do_not_convert
     def _evaluate(self, data: tf.Tensor, weights: tf.Tensor, initial_state: tf.Tensor) -> tf.Tensor:
+        return tf.transpose(self._observables.values(self._final(data, weights, initial_state), self.dtype))
+
+    @tf.autograph.experimental.do_not_convert
+    def _final(self, data: tf.Tensor, weights: tf.Tensor, initial_state: tf.Tensor) -> tf.Tensor:
+        """The final states [2^n, batch]."""
         # Gathering from a reshaped tensor makes the gradient dense, which optimizers with moments want.
         columns, weights = tf.transpose(data), tf.reshape(weights, [self.num_weights])
         matrices = [run.build(columns, weights) for run in self._runs]
-        return tf.transpose(self._observables.values(self._evolve(tf.transpose(initial_state), matrices), self.dtype))
+        return self._evolve(tf.transpose(initial_state), matrices)
 
     def _evolve(self, state: tf.Tensor, matrices: Sequence[tf.Tensor]) -> tf.Tensor:
         """The final states [2^n, batch]; the gradient undoes the circuit instead of remembering every step of it."""

@@ -27,6 +27,7 @@ class TfqExecutor:
         data_symbols: symbols whose values differ by sample.
         weight_symbols: symbols whose values the batch shares.
         layer: a class of `tfq.layers` that takes a circuit and observables, such as ControlledPQC.
+        saveable: True for a graph that may become a SavedModel, which only processes with TensorFlow Quantum can load.
         options: its other arguments; for ControlledPQC, adjoint gradients unless others are given.
 
     Calling it: `executor(data, weights)` with data [batch, num_data] and weights [num_weights] returns float32 [batch, K].
@@ -39,9 +40,11 @@ class TfqExecutor:
         data_symbols: Sequence[sympy.Symbol],
         weight_symbols: Sequence[sympy.Symbol],
         layer: type[tf.keras.layers.Layer] = tfq.layers.ControlledPQC,
+        saveable: bool = False,
         **options: Any,
     ) -> None:
         options = options or {"differentiator": tfq.differentiators.Adjoint()}
+        self._refusal = (lambda: []) if saveable else refuse_to_be_saved
         self._layer = layer(circuit, list(observables), **options)
         # TensorFlow Quantum knows float32 alone, and Keras would cast what its layers are given to another floatx or policy.
         for each in (self._layer, *self._layer.submodules):
@@ -56,7 +59,7 @@ class TfqExecutor:
         data, weights = tf.cast(data, tf.float32), tf.cast(weights, tf.float32)
         batch = tf.shape(data)[0]
         values = tf.concat([data, tf.tile(weights[None, :], [batch, 1])], axis=1)
-        with tf.control_dependencies(refuse_to_be_saved()):
+        with tf.control_dependencies(self._refusal()):
             circuits = tf.tile(self._empty, [batch])
         return self._layer([circuits, tf.gather(values, self._order, axis=1)])
 
@@ -70,6 +73,7 @@ def sampled_tfq_executor(
     shots: int | None,
     trajectories: int | None,
     is_noisy: bool,
+    saveable: bool = False,
 ) -> TfqExecutor:
     """The reference for what is sampled: `NoisyControlledPQC`, or `ControlledPQC` with repetitions; parameter-shift gradients.
 
@@ -79,8 +83,9 @@ def sampled_tfq_executor(
     case = (circuit, observables, data_symbols, weight_symbols)
     shift = tfq.differentiators.ParameterShift()
     if not is_noisy:
-        return TfqExecutor(*case, repetitions=shots, differentiator=shift)
+        return TfqExecutor(*case, saveable=saveable, repetitions=shots, differentiator=shift)
     check_tfq_runs(circuit)
     sampled = shots is not None
     repetitions = shots if sampled else trajectories
-    return TfqExecutor(*case, tfq.layers.NoisyControlledPQC, repetitions=repetitions, sample_based=sampled, differentiator=shift)
+    options = {"repetitions": repetitions, "sample_based": sampled, "differentiator": shift}
+    return TfqExecutor(*case, tfq.layers.NoisyControlledPQC, saveable, **options)

@@ -1,0 +1,76 @@
+"""What the tests of exporting share: small trained models, a process that knows nothing of ours, and one exported model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tfq_llm
+from tests.tiny_models import write_sentence_transformers
+from tests.training.conftest import config, embeddings_file  # noqa: F401  (fixtures)
+from tfq_llm import HeadConfig, quantum_head
+from tfq_llm.encoders import SentenceEncoder
+from tfq_llm.export import Provenance, export_model
+from tfq_llm.metrics import score
+from tfq_llm.training import TrainedModel
+
+CLASSES = ("negative", "positive")
+SMALL = {"encoder_layers": 2, "connectivity": 2, "encoder_connectivity": 2}
+
+# Runs before the code of a process in which nothing that trains can be imported.
+STOCK_ONLY = """
+import sys
+FORBIDDEN = {"tensorflow_quantum", "tfq_llm", "cirq", "numba", "tensorflow_hub", "tf_keras", "tensorflow_serving"}
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in FORBIDDEN:
+            raise ImportError(f"{name} is not on this server")
+sys.meta_path.insert(0, Refuse())
+import numpy as np, tensorflow as tf, tensorflow_text
+"""
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> SentenceEncoder:
+    """A sentence encoder with 32 dimensions that reads 48 tokens."""
+    directory = write_sentence_transformers(tmp_path_factory.mktemp("tiny") / "tiny-bert", "bert")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TFQ_LLM_CACHE", str(tmp_path_factory.mktemp("cache")))
+        return tfq_llm.encoders.load(directory, max_tokens=48)
+
+
+@pytest.fixture(scope="session")
+def origin() -> Provenance:
+    """What a card is told of models that were never trained."""
+    labels, predicted = np.arange(40) % 2, np.arange(40) // 5 % 2
+    results = [score("frozen", head, labels, predicted, 100, 1.0) for head in ("logistic regression", "SVC", "quantum head")]
+    rows = {"train": 50, "validation": 10, "test": 40}
+    return Provenance("few-reviews", "Reviews by nobody.", "MIT", results, rows, {"seed": 0}, {"tfq_llm": "0.1.0"})
+
+
+@pytest.fixture(scope="session")
+def head_model() -> Callable[..., TrainedModel]:
+    """Makes a head on embeddings of so many dimensions, with random weights: dim, number of classes, settings."""
+
+    def make(dim: int = 7, classes: int = 2, **settings) -> TrainedModel:
+        head = quantum_head(dim, classes, HeadConfig(**(SMALL | settings)), seed=3)
+        names = CLASSES if classes == 2 else tuple(f"class {n}" for n in range(classes))
+        return TrainedModel(names, head, None, frozenset())
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def text_model(tiny: SentenceEncoder) -> TrainedModel:
+    """Strings in: the tiny sentence encoder and a head of 6 qubits."""
+    return TrainedModel(CLASSES, quantum_head(tiny.dim, 2, HeadConfig(**SMALL), seed=3), tiny, frozenset())
+
+
+@pytest.fixture(scope="session")
+def exported_text(text_model: TrainedModel, origin: Provenance, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The text model exported as version 1; no test alters it."""
+    to = tmp_path_factory.mktemp("saved_models") / "few-reviews"
+    return export_model(text_model, origin, to, command="tfq-llm export runs/few --to saved_models/few-reviews")

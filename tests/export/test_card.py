@@ -1,0 +1,82 @@
+"""The model card, and the files of an exported directory."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+
+import cirq
+import yaml
+
+from tfq_llm import exported
+from tfq_llm.cli import main
+from tfq_llm.export import Provenance
+from tfq_llm.pipelines.train import train
+
+
+def test_the_directory_has_the_agreed_files(exported_text):
+    files = {path.relative_to(exported_text).as_posix() for path in exported_text.rglob("*") if path.is_file()}
+    assert {
+        "saved_model.pb",
+        "assets.extra/tf_serving_warmup_requests",
+        "model.json",
+        "circuit.json",
+        "circuit.svg",
+        "card.md",
+        "manifest.json",
+    } == {name for name in files if not name.startswith("variables/")}
+    assert exported_text.stat().st_mode & 0o777 == (exported_text / "assets.extra").stat().st_mode & 0o777
+    assert len(cirq.read_json(exported_text / "circuit.json").all_qubits()) == 6
+    assert ElementTree.parse(exported_text / "circuit.svg").getroot().tag.endswith("svg")
+
+
+def test_the_card_says_what_the_model_is(exported_text, origin):
+    _, front, text = (exported_text / "card.md").read_text(encoding="utf-8").split("---\n", 2)
+    front_matter = yaml.safe_load(front)
+    head = origin.results[-1]
+    assert front_matter["pipeline_tag"] == "text-classification"
+    assert front_matter["model-index"][0]["results"][0]["metrics"][0]["value"] == round(head.accuracy, 4)
+    for said in (
+        f"{100 * head.accuracy:.1f} % (95 % Wilson interval {100 * head.low:.1f} – {100 * head.high:.1f})",
+        "Reviews by nobody.",
+        "data: MIT",
+        "50 train, 10 validation, 40 test",
+        "the first 48 tokens",
+        "tfq-llm export runs/few --to saved_models/few-reviews",
+        "## Intended use",
+        "## Limits",
+        "tensorflow 2.18",
+    ):
+        assert said in text
+
+
+def test_a_run_is_exported_by_the_command(config, tmp_path, capsys):
+    train(config, tmp_path / "run")
+    arguments = ["export", str(tmp_path / "run"), "--to", str(tmp_path / "models" / "blobs")]
+    assert main(arguments) == 2
+    assert "--head-only" in capsys.readouterr().err
+    assert not (tmp_path / "models").exists()
+    assert main([*arguments, "--head-only"]) == 0
+    assert "models/blobs/1" in capsys.readouterr().out
+    origin = Provenance.of_run(tmp_path / "run")
+    card = (tmp_path / "models" / "blobs" / "1" / "card.md").read_text()
+    assert [result.head for result in origin.results] == ["logistic regression", "SVC", "quantum head"]
+    assert f"test accuracy {100 * origin.results[-1].accuracy:.1f} %" in card.lower()
+    assert str(tmp_path / "blobs.npz") not in card
+    assert exported.load(tmp_path / "models" / "blobs").facts.task == "embeddings"
+    assert main([*arguments, "--head-only", "--signature", "onnx"]) == 2
+    assert "plain, tfq" in capsys.readouterr().err
+
+
+def test_a_run_without_weights_is_refused(tmp_path, capsys):
+    (tmp_path / "run").mkdir()
+    assert main(["export", str(tmp_path / "run"), "--to", str(tmp_path / "m")]) == 2
+    assert "not a run directory" in capsys.readouterr().err
+    assert main(["export", str(tmp_path / "none"), "--to", str(tmp_path / "m")]) == 2
+    assert "there is no run directory" in capsys.readouterr().err
+
+
+def test_predict_answers_from_an_exported_model(exported_text, text_model, capsys):
+    assert main(["predict", str(exported_text.parent), "the movie", "un able dog"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    probabilities = text_model.predict(["the movie", "un able dog"])
+    assert [line.split()[1] for line in lines] == [f"{row.max():.3f}" for row in probabilities]

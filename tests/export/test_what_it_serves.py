@@ -1,0 +1,64 @@
+"""Models that were trained with shots or noise say what they serve; TensorFlow Quantum's form samples where it can."""
+
+from __future__ import annotations
+
+import cirq
+import numpy as np
+import pytest
+
+from tfq_llm import exported
+from tfq_llm.export import export_model
+from tfq_llm.export.head import HeadParts
+
+SHOTS = {"shots": 200, "gradient": "parameter-shift"}
+PER_QUBIT = {"noise": "depolarizing:0.01,0.02,per-qubit", "trajectories": 400}
+TWO_QUBIT = {"noise": "aria-1", "trajectories": 4}
+ROWS = np.random.default_rng(0).normal(size=[4, 7]).astype(np.float32)
+
+
+@pytest.mark.parametrize("settings", [SHOTS, TWO_QUBIT], ids=["shots", "noise"])
+def test_the_plain_form_is_exact_and_says_so(settings, head_model, origin, tmp_path, caplog):
+    trained = head_model(**settings)
+    model = exported.load(export_model(trained, origin, tmp_path / "m", command="", head_only=True))
+    assert "serve exact expectation values" in caplog.text
+    assert model.facts.serves == "exact"
+    assert model.facts.trained_with.shots == settings.get("shots")
+    assert "serves **exact** expectation values" in (model.path / "card.md").read_text()
+    np.testing.assert_allclose(model(ROWS)["logits"], HeadParts.of(trained.head).exact_logits(ROWS), atol=1e-5)
+
+
+@pytest.mark.slow
+def test_the_tfq_form_samples_as_it_was_trained(head_model, origin, tmp_path):
+    for number, settings in enumerate((SHOTS, PER_QUBIT)):
+        trained = head_model(**settings)
+        to = tmp_path / f"m{number}"
+        model = exported.load(export_model(trained, origin, to, command="", head_only=True, signature="tfq"))
+        assert model.facts.signature == "tfq"
+        assert model.facts.serves == model.facts.trained_with
+        card = (model.path / "card.md").read_text()
+        assert "sampled anew at every request" in card
+        assert "TensorFlow Quantum" in card
+        first, second = model(ROWS)["expectation_values"], model(ROWS)["expectation_values"]
+        assert (first != second).any()
+        mean = np.mean([model(ROWS)["z"] for _ in range(20)], axis=0)  # of 4,000 shots or 8,000 trajectories
+        np.testing.assert_allclose(mean, density_matrix_z(model, trained), atol=0.08)
+
+
+def density_matrix_z(model, trained) -> np.ndarray:
+    """⟨Z⟩ of every qubit [rows, qubits] by Cirq's density matrices, of the circuit that was exported with its noise put back."""
+    circuit, qubits = cirq.read_json(model.path / "circuit.json"), cirq.LineQubit.range(model.facts.qubits)
+    noisy = HeadParts.of(trained.head).pqc.sampling.noisy(circuit, qubits)
+    simulator, rows = cirq.DensityMatrixSimulator(dtype=np.complex128), []
+    for angles in model(ROWS)["angles"].astype(float):
+        resolved = cirq.resolve_parameters(noisy, dict(zip(model.facts.circuit.data_symbols, angles, strict=True)))
+        rows.append(np.real(simulator.simulate_expectation_values(resolved, [cirq.Z(qubit) for qubit in qubits])))
+    return np.array(rows)
+
+
+@pytest.mark.slow
+def test_what_tfq_cannot_sample_is_exact_and_said(head_model, origin, tmp_path, caplog):
+    trained = head_model(**TWO_QUBIT)
+    model = exported.load(export_model(trained, origin, tmp_path / "m", command="", head_only=True, signature="tfq"))
+    assert "serves exact values" in caplog.text
+    assert model.facts.serves == "exact"
+    np.testing.assert_allclose(model(ROWS)["logits"], HeadParts.of(trained.head).exact_logits(ROWS), atol=1e-5)

@@ -1,0 +1,155 @@
+"""The model card: what a model is, what it was made of, how good it is and what it is not for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from tfq_llm.exported.facts import ModelFacts, Sampled
+from tfq_llm.metrics import HeadResult, results_table
+from tfq_llm.training.heads import QUANTUM
+from tfq_llm.training.provenance import Provenance, encoder_licence, encoder_model
+
+_LIMITS = """\
+- It was trained on the data named above, mostly texts of one kind and one language. On others its probabilities mean little.
+- It always answers with one of its classes, also when none fits. Probabilities are those of a softmax and were not calibrated.
+- The circuit is simulated. Nothing here shows an advantage over classical heads; the table has theirs beside it.
+- It knows nothing of the world beyond its sentence encoder, and takes over that encoder's biases.
+- Decisions about people should not rest on it."""
+
+
+def model_card(facts: ModelFacts, origin: Provenance, command: str) -> str:
+    """The card as Markdown, with the front matter that model hubs read.
+
+    Args:
+        facts: of the exported model.
+        origin: of the trained one.
+        command: the one that exported it.
+    """
+    sections = (
+        f"# {facts.name}, version {facts.version}",
+        _summary(facts),
+        f"## Intended use\n\n{_use(facts)}",
+        f"## Data\n\n{_data(facts, origin)}",
+        f"## Results\n\n{_results(origin)}",
+        f"## What it serves\n\n{_serves(facts)}",
+        f"## Limits\n\n{_LIMITS}",
+        f"## Licences\n\n{_licences(facts, origin)}",
+        f"## Versions\n\n{_versions(facts, origin)}",
+        f"## How it was made\n\n{_made(origin, command)}",
+    )
+    return f"---\n{_front_matter(facts, origin)}---\n\n" + "\n\n".join(sections) + "\n"
+
+
+def _front_matter(facts: ModelFacts, origin: Provenance) -> str:
+    encoder = facts.encoder["name"] if facts.encoder else None
+    licence = encoder_licence(encoder).lower() if encoder else "other"
+    head = _quantum(origin)
+    metrics = [
+        {"type": "accuracy", "value": round(head.accuracy, 4), "name": "accuracy"},
+        {"type": "f1", "value": round(head.macro_f1, 4), "name": "macro-F1"},
+    ]
+    task = {"type": "text-classification"}
+    front: dict[str, Any] = {
+        "license": licence if licence != "not stated" else "other",
+        "library_name": "tensorflow",
+        "pipeline_tag": "text-classification",
+        "tags": ["quantum-machine-learning", "tensorflow", "saved-model", "text-classification"],
+        "model-index": [
+            {
+                "name": facts.name,
+                "results": [{"task": task, "dataset": {"name": origin.data, "type": origin.data}, "metrics": metrics}],
+            }
+        ],
+    }
+    if encoder and encoder_model(encoder) != encoder:
+        front["base_model"] = f"sentence-transformers/{encoder_model(encoder)}"
+    return yaml.safe_dump(front, sort_keys=False, allow_unicode=True)
+
+
+def _summary(facts: ModelFacts) -> str:
+    classes = ", ".join(f"'{name}'" for name in facts.class_names)
+    takes = "a text" if facts.task == "text" else f"an embedding of {facts.embedding_dim} dimensions"
+    encoder = f"the sentence encoder {encoder_model(facts.encoder['name'])}, then " if facts.encoder else ""
+    return (
+        f"Classifies {takes} as one of {classes}: {encoder}a simulated amplitude encoder and a parameterized quantum circuit "
+        f"with data re-uploading on {facts.qubits} qubits, {facts.measured} of them measured, then one linear layer. The circuit "
+        "with its trained angles is in circuit.json (Cirq) and circuit.svg."
+    )
+
+
+def _use(facts: ModelFacts) -> str:
+    takes = "strings" if facts.task == "text" else "embeddings"
+    needs = "TensorFlow and TF-Text" if facts.signature == "plain" else "TensorFlow, TF-Text and TensorFlow Quantum"
+    return (
+        f"Research, teaching and prototypes: {takes} in, probabilities of classes out, on any server that has {needs}. It reads "
+        + (f"the first {facts.max_tokens} tokens of a text." if facts.max_tokens else "what its encoder was made for.")
+    )
+
+
+def _data(facts: ModelFacts, origin: Provenance) -> str:
+    rows = ", ".join(f"{count:,} {part}" for part, count in origin.rows.items())
+    classes = ", ".join(facts.class_names)
+    return f"{origin.data}: {origin.data_source}\n\nRows: {rows}. Classes, in the order of the logits: {classes}."
+
+
+def _results(origin: Provenance) -> str:
+    head = _quantum(origin)
+    return (
+        f"Test accuracy {100 * head.accuracy:.1f} % (95 % Wilson interval {100 * head.low:.1f} – {100 * head.high:.1f}), "
+        f"macro-F1 {head.macro_f1:.3f}, on {head.test_rows:,} rows that were neither trained nor validated on. All heads on the "
+        f"same embeddings, of one run with one split:\n\n{results_table(list(origin.results))}"
+    )
+
+
+def _serves(facts: ModelFacts) -> str:
+    trained = (
+        f"It was trained with {_sampling(facts.trained_with)}"
+        if facts.trained_with
+        else "It was trained on exact expectation values"
+    )
+    if facts.serves != "exact":
+        return f"{trained}, and serves expectation values sampled anew at every request, with {_sampling(facts.serves)}."
+    if facts.trained_with:
+        return (
+            f"{trained}, and serves **exact** expectation values of the noiseless circuit: plain TensorFlow operations cannot "
+            "sample. The results above were measured with that sampling and may differ."
+        )
+    return f"{trained}, and serves exact ones."
+
+
+def _sampling(sampled: Sampled) -> str:
+    parts = [
+        f"{sampled.shots:,} shots" if sampled.shots else "",
+        f"{sampled.trajectories:,} trajectories" if sampled.trajectories else "",
+        f"gate noise '{sampled.noise}'" if sampled.noise != "none" else "",
+        f"readout error {sampled.readout_error}" if sampled.readout_error not in (0.0, (0.0, 0.0)) else "",
+    ]
+    return ", ".join(filter(None, parts))
+
+
+def _licences(facts: ModelFacts, origin: Provenance) -> str:
+    lines = [f"- data: {origin.data_licence}"]
+    if facts.encoder:
+        name = facts.encoder["name"]
+        lines.append(f"- sentence encoder {encoder_model(name)}, whose weights are in this model: {encoder_licence(name)}")
+    return "\n".join([*lines, "- the code that trained and exported it, tfq_llm: Apache-2.0"])
+
+
+def _versions(facts: ModelFacts, origin: Provenance) -> str:
+    exported = ", ".join(f"{name} {version}" for name, version in facts.versions.items())
+    trained = ", ".join(f"{name} {version}" for name, version in origin.versions.items())
+    fingerprint = (
+        f"\n\nSentence encoder: {facts.encoder['name']}, fingerprint {facts.encoder['fingerprint']}." if facts.encoder else ""
+    )
+    return f"Trained with {trained}.\n\nExported on {facts.created} with {exported}.{fingerprint}"
+
+
+def _made(origin: Provenance, command: str) -> str:
+    settings = yaml.safe_dump(dict(origin.settings), sort_keys=False, allow_unicode=True)
+    return f"    {command}\n\nfrom a run of `tfq-llm train FILE.yaml` with these settings:\n\n```yaml\n{settings}```"
+
+
+def _quantum(origin: Provenance) -> HeadResult:
+    return next(result for result in origin.results if result.head == QUANTUM)

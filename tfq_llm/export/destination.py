@@ -1,0 +1,69 @@
+"""Where a model is exported to: saved_models/NAME/VERSION."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from tfq_llm.errors import InputError
+from tfq_llm.exported.versions import model_versions, parse_version
+
+_LOOKS_LIKE_A_VERSION = re.compile(r"[+-]?v?\d[\d.,_-]*", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Destination:
+    """A model's directory and the version to be written in it.
+
+    Attributes:
+        model: the directory NAME.
+        version: a whole number of at least 1.
+    """
+
+    model: Path
+    version: int
+
+    @classmethod
+    def parsed(cls, to: Path) -> Destination:
+        """NAME/VERSION; or NAME, whose next free version is taken.
+
+        Raises:
+            InputError: the version is not a whole number, the name cannot be part of an address, or the version is there already.
+        """
+        path = Path(to).expanduser().absolute()
+        if _LOOKS_LIKE_A_VERSION.fullmatch(path.name) or _has_versions(path.parent):
+            destination = cls(path.parent, parse_version(path.name))
+        else:
+            taken = model_versions(path) if path.is_dir() else ()
+            destination = cls(path, taken[-1] + 1 if taken else 1)
+        destination._check()
+        return destination
+
+    @property
+    def name(self) -> str:
+        """The model's name, which is part of its address on a server."""
+        return self.model.name
+
+    @property
+    def directory(self) -> Path:
+        """NAME/VERSION."""
+        return self.model / str(self.version)
+
+    def _check(self) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.name):
+            raise InputError(
+                f"'{self.name}' cannot be a model's name, which is part of its address on a server: use letters, digits, '.', "
+                "'_' and '-', as in --to saved_models/movie-reviews."
+            )
+        if self.model.exists() and not self.model.is_dir():
+            raise InputError(f"'{self.model}' is a file: give a directory, as in --to saved_models/movie-reviews.")
+        if self.directory.exists():
+            raise InputError(
+                f"'{self.directory}' exists already, and a version is never overwritten: leave the version out for the next "
+                "one, or delete that directory."
+            )
+
+
+def _has_versions(directory: Path) -> bool:
+    return directory.is_dir() and bool(model_versions(directory))

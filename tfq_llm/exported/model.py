@@ -1,0 +1,119 @@
+"""An exported model in this process."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_text  # noqa: F401  (its operators are in the SavedModel)
+
+from tfq_llm.errors import InputError
+from tfq_llm.exported.facts import ModelFacts, read_facts
+from tfq_llm.exported.manifest import verify_manifest
+from tfq_llm.exported.versions import version_directory
+
+BATCH = 64
+SIGNATURE = "serving_default"
+
+
+@dataclass(frozen=True)
+class ExportedModel:
+    """What `load` returns. It may be called by several threads at once.
+
+    Attributes:
+        path: the version's directory.
+        facts: its model.json.
+    """
+
+    path: Path
+    facts: ModelFacts
+    _loaded: Any = field(repr=False)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """In the order of the logits."""
+        return self.facts.class_names
+
+    def __call__(self, inputs: Sequence[str] | np.ndarray) -> dict[str, np.ndarray]:
+        """All outputs of the signature "serving_default" for one batch.
+
+        Args:
+            inputs: texts; or embeddings [rows, dim] for a head alone.
+
+        Returns:
+            "logits" and "probabilities" [rows, classes], "class_names" [rows, classes] as bytes, "embedding" [rows, dim],
+            "angles" [rows, qubits] in radians, "expectation_values" [rows, measured], "z" [rows, qubits].
+
+        Raises:
+            InputError: texts were given to a head alone, or embeddings of another width.
+        """
+        given = self._texts(inputs) if self.facts.task == "text" else self._embeddings(inputs)
+        found = self._loaded.signatures[SIGNATURE](**given)
+        return {name: tensor.numpy() for name, tensor in found.items()}
+
+    def outputs(self, inputs: Sequence[str] | np.ndarray, batch: int = BATCH) -> dict[str, np.ndarray]:
+        """The same for any number of rows, in batches of `batch`."""
+        starts = range(0, max(len(inputs), 1), batch)
+        parts = [self(inputs[start : start + batch]) for start in starts]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def predict(self, texts: Sequence[str]) -> np.ndarray:
+        """Class probabilities [texts, classes] of texts."""
+        if self.facts.task != "text":
+            raise InputError(f"the model in '{self.path}' is a head alone, so it cannot read texts: give it embeddings.")
+        return self.outputs(texts)["probabilities"]
+
+    def _texts(self, texts: Any) -> dict[str, tf.Tensor]:
+        if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
+            raise InputError(f"the model in '{self.path}' takes a list of texts.")
+        # Half a surrogate pair, which UTF-8 has no bytes for, is left out.
+        return {"text": tf.constant([text.encode("utf-8", "ignore") for text in texts], tf.string, shape=[len(texts)])}
+
+    def _embeddings(self, rows: Any) -> dict[str, tf.Tensor]:
+        try:
+            array = np.asarray(rows, np.float32)
+        except ValueError:
+            array = np.zeros(0, np.float32)
+        if array.ndim != 2 or array.shape[1] != self.facts.embedding_dim:
+            raise InputError(
+                f"the model in '{self.path}' is a head alone and takes embeddings [rows, {self.facts.embedding_dim}], not an "
+                f"input of the shape {list(array.shape)}."
+            )
+        return {"embedding": tf.constant(array)}
+
+
+def load(path: Path | str) -> ExportedModel:
+    """Loads a model that `tfq-llm export` wrote, after its checksums were verified.
+
+    Args:
+        path: a version's directory; or a model's, whose newest version is loaded.
+
+    Raises:
+        InputError: there is none; it is damaged, incomplete or of a newer format; or it needs TensorFlow Quantum, which is not
+            installed.
+    """
+    directory = version_directory(Path(path))
+    verify_manifest(directory)
+    facts = read_facts(directory)
+    if facts.signature == "tfq":
+        _register_tfq(directory)
+    try:
+        return ExportedModel(directory, facts, tf.saved_model.load(str(directory)))
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        raise InputError(f"'{directory}' cannot be loaded as a SavedModel: {error}") from error
+
+
+def _register_tfq(directory: Path) -> None:
+    """TensorFlow knows TensorFlow Quantum's operators once it is imported."""
+    try:
+        importlib.import_module("tensorflow_quantum")
+    except ImportError as error:
+        raise InputError(
+            f"the model in '{directory}' was exported with --signature tfq and needs tensorflow-quantum, which is not installed "
+            f"({error}): install it, or export the model with --signature plain."
+        ) from error

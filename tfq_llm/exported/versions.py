@@ -1,0 +1,60 @@
+"""Versions of a model as TensorFlow Serving keeps them: NAME/1, NAME/2, …"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from tfq_llm.errors import InputError
+from tfq_llm.exported.manifest import MANIFEST
+
+MAX_VERSION = 2**63 - 1
+"""TensorFlow Serving's versions are 64-bit integers."""
+
+
+def parse_version(text: str) -> int:
+    """A version from the name of its directory; raises InputError if it is no whole number of at least 1."""
+    if not re.fullmatch(r"[1-9][0-9]*", text) or int(text) > MAX_VERSION:
+        raise InputError(
+            f"'{text}' is not a version: model servers know whole numbers from 1 on, such as 1, without leading zeros."
+        )
+    return int(text)
+
+
+def model_versions(directory: Path) -> tuple[int, ...]:
+    """The versions in a model's directory, rising; folders with other names are none.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        names = [entry.name for entry in directory.iterdir() if entry.is_dir()]
+    except OSError as error:
+        raise InputError(f"cannot read the directory '{directory}': {error.strerror}.") from error
+    found = (int(name) for name in names if re.fullmatch(r"[1-9][0-9]*", name))
+    return tuple(sorted(version for version in found if version <= MAX_VERSION))
+
+
+def is_exported(path: Path) -> bool:
+    """Whether a directory is an exported model, or holds versions of one."""
+    if not path.is_dir():
+        return False
+    return (path / MANIFEST).exists() or any((path / str(version) / MANIFEST).exists() for version in model_versions(path))
+
+
+def version_directory(path: Path) -> Path:
+    """`path` itself if it is a version's directory; the newest version's if it is a model's.
+
+    Raises:
+        InputError: there is no such directory, or no exported model in it.
+    """
+    if not path.is_dir():
+        raise InputError(
+            f"there is no directory '{path}': export a model with 'tfq-llm export RUN --to {path}', or check the path."
+        )
+    if (path / MANIFEST).exists():
+        return path
+    versions = model_versions(path)
+    if not versions:
+        raise InputError(f"'{path}' is not an exported model: it has no {MANIFEST}. 'tfq-llm export RUN --to {path}' makes one.")
+    return path / str(versions[-1])

@@ -1,0 +1,78 @@
+"""What a model card says of a model's origin, and where it is known from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tfq_llm.data.catalog import NOT_STATED, origin
+from tfq_llm.data.datasets import PARTS
+from tfq_llm.encoders.sources import PUBLISHED
+from tfq_llm.metrics import HeadResult
+from tfq_llm.training.run import RunDirectory, read_json
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a model comes from.
+
+    Attributes:
+        data: name of the data set.
+        data_source: one sentence on where its texts are from.
+        data_licence: of the texts.
+        results: the heads that were scored on the embeddings of this model's sentence encoder, the quantum head among them.
+        rows: how many rows each part of the split has.
+        settings: the resolved configuration; of paths only the last part.
+        versions: of this package, its stack and Python, when it was trained.
+    """
+
+    data: str
+    data_source: str
+    data_licence: str
+    results: Sequence[HeadResult]
+    rows: Mapping[str, int]
+    settings: Mapping[str, Any]
+    versions: Mapping[str, str]
+
+    @classmethod
+    def of_run(cls, path: Path) -> Provenance:
+        """What a finished run directory says."""
+        run = RunDirectory(path)
+        config, results, split = run.config, run.results(), read_json(path / "splits.json")
+        if config.data.embeddings:
+            name = Path(config.data.embeddings).name
+            source, licence = f"The embeddings in '{name}' of whoever trained the model.", NOT_STATED
+        else:
+            name = config.data.name
+            source, licence = origin(name)
+        return cls(
+            data=Path(name).name,
+            data_source=source,
+            data_licence=licence,
+            # The run's model is that of its last phase, and so are the last results.
+            results=[result for result in results if result.embeddings == results[-1].embeddings],
+            rows={part: len(split[part]) for part in PARTS},
+            settings=_without_paths(config.model_dump(mode="json")),
+            versions=read_json(path / "versions.json"),
+        )
+
+
+def _without_paths(settings: dict[str, Any]) -> dict[str, Any]:
+    """A model goes to others, to whom a path of this machine says nothing."""
+    for section, key in (("data", "name"), ("data", "embeddings"), ("encoder", "name"), ("encoder", "preprocessor")):
+        value = settings[section][key]
+        if value is not None and Path(value).is_absolute():
+            settings[section][key] = Path(value).name
+    return settings
+
+
+def encoder_licence(name: str) -> str:
+    """SPDX identifier of a sentence encoder that is known by name, or "not stated"."""
+    return PUBLISHED[name].licence if name in PUBLISHED else NOT_STATED
+
+
+def encoder_model(name: str) -> str:
+    """The model's own name of a sentence encoder that is known by name, else `name`."""
+    return PUBLISHED[name].model if name in PUBLISHED else name
