@@ -55,7 +55,7 @@ def keep_head(
 
 
 def score(
-    model: Annotated[Path, typer.Argument(metavar="DIR", help="A finished run, or a saved head.")],
+    model: Annotated[Path, typer.Argument(metavar="DIR", help="An exported model, a finished run or a saved head.")],
     given: Annotated[Path, typer.Option("--input", metavar="FILE", help="A .csv, .jsonl or .parquet with a text a row.")],
     output: Annotated[Path, typer.Option(metavar="FILE", help="A .csv, .jsonl or .parquet; it appears when it is complete.")],
     text_column: TextColumn = None,

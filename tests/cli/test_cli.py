@@ -30,6 +30,9 @@ COMMANDS = (
     "ionq",
     "study",
     "report",
+    "keep-head",
+    "export",
+    "score",
 )
 Command = Callable[..., tuple[str, str]]
 

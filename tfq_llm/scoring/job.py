@@ -32,7 +32,7 @@ class Job:
     """What is scored.
 
     Attributes:
-        model: a finished run or a saved head.
+        model: an exported model, a finished run or a saved head.
         input: a `.csv`, `.jsonl` or `.parquet` file with a text a row.
         output: a file of one of these kinds, which must not be there yet.
         text_column: the column of the texts; default: the one called "text" or "sentence".

@@ -1,4 +1,4 @@
-"""What scores texts: a finished run or a saved head."""
+"""What scores texts: an exported model, a finished run or a saved head."""
 
 from __future__ import annotations
 
@@ -10,9 +10,14 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
+import tensorflow as tf
 
-from tfq_llm.encoders import encode_uncached
+from tfq_llm import exported
+from tfq_llm.cache import file_digest
+from tfq_llm.encoders import by_length, encode_uncached
 from tfq_llm.errors import InputError
+from tfq_llm.exported import ExportedModel
+from tfq_llm.exported.manifest import MANIFEST
 from tfq_llm.training.trained import TrainedModel, load_run
 
 
@@ -45,7 +50,7 @@ def load_scorer(path: Path) -> Scorer:
     Raises:
         InputError: there is none, or it was trained on embeddings and reads no texts.
     """
-    return RunScorer(load_run(path), path)
+    return ExportedScorer(exported.load(path)) if exported.is_exported(path) else RunScorer(load_run(path), path)
 
 
 class RunScorer:
@@ -62,6 +67,27 @@ class RunScorer:
     def score(self, texts: Sequence[str]) -> Scores:
         probabilities = self._head.probabilities(encode_uncached(self._encoder, texts))
         return Scores(probabilities, self._encoder.count_truncated(texts) or 0)
+
+
+class ExportedScorer:
+    """What `tfq-llm export` wrote; it does not say how much of a text it reads."""
+
+    def __init__(self, model: ExportedModel) -> None:
+        if model.facts.task != "text":
+            raise InputError(
+                f"the model in '{model.path}' is a head alone, so it cannot score texts: export one without --head-only."
+            )
+        self._model = model
+        # The manifest has the digests of all other files.
+        self.class_names, self.fingerprint = model.class_names, file_digest(model.path / MANIFEST)
+
+    def score(self, texts: Sequence[str]) -> Scores:
+        def probabilities(batch: tf.Tensor) -> np.ndarray:
+            return self._model([text.decode() for text in batch.numpy()])["probabilities"]
+
+        if not texts:
+            return Scores(np.zeros([0, len(self.class_names)], np.float32), 0)
+        return Scores(by_length(probabilities, texts), 0)
 
 
 def _fingerprint(trained: TrainedModel) -> str:

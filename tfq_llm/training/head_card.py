@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 
 from tfq_llm.config import Config, HeadConfig
-from tfq_llm.encoders.sources import PUBLISHED
 from tfq_llm.metrics import HeadResult, markdown_table, results_table, verdict
+from tfq_llm.training.provenance import Provenance, encoder_licence, encoder_model
 from tfq_llm.training.saved_head import SETTINGS, SavedHead
 
 
@@ -31,79 +31,50 @@ class Candidate:
     epochs: int
 
 
-@dataclass(frozen=True)
-class DataDescription:
-    """The data of a run.
-
-    Attributes:
-        name: of the set or file.
-        source: one sentence: where it is from, and its licence.
-        class_names: the classes.
-        rows: of each part ("train", "validation", "test"), the number of rows of each class.
-    """
-
-    name: str
-    source: str
-    class_names: Sequence[str]
-    rows: Mapping[str, Sequence[int]]
-
-
-def card(
-    saved: SavedHead,
-    described: DataDescription,
-    candidates: Sequence[Candidate],
-    licence: str | None = None,
-    commands: Sequence[str] = (),
-) -> str:
+def card(saved: SavedHead, candidates: Sequence[Candidate], licence: str | None = None, commands: Sequence[str] = ()) -> str:
     """The card's text.
 
     Args:
-        saved: the head, with its results.
-        described: the data it learned from.
+        saved: the head.
         candidates: all runs that were compared, the kept one among them.
-        licence: SPDX identifier.
+        licence: of the head, an SPDX identifier.
         commands: that made it.
     """
-    results = [HeadResult(**record) for record in saved.facts["results"]]
-    own = next(result for result in results if result.head == "quantum head")
+    origin = Provenance.of_saved_head(saved)
+    results = list(origin.results)
     sections = [
-        _front_matter(saved, described, own, licence),
-        f"# {saved.facts['name']}\n\n{_introduction(saved, own)}",
-        f"## Data\n\n{_data(saved.config, described, own)}",
+        _front_matter(saved, origin, licence),
+        f"# {saved.facts['name']}\n\n{_introduction(saved, origin.quantum)}",
+        f"## Data\n\n{_data(saved.config, origin)}",
         f"## Results\n\n{results_table(results)}\n\n{verdict(results)}",
     ]
     if len(candidates) > 1:
         sections.append(f"## How it was chosen\n\n{_choice(candidates)}")
     if saved.facts["examples"]:
         sections.append(f"## Examples\n\n{_examples(saved.facts['examples'])}")
-    sections += [f"## How it was made\n\n{_making(commands)}", f"## Limits\n\n{_limits(described)}"]
+    sections += [f"## How it was made\n\n{_making(origin, commands)}", f"## Limits\n\n{_limits(origin)}"]
     return "\n\n".join(sections) + "\n"
 
 
-def _front_matter(saved: SavedHead, described: DataDescription, own: HeadResult, licence: str | None) -> str:
-    encoder = saved.facts["encoder"]
+def _front_matter(saved: SavedHead, origin: Provenance, licence: str | None) -> str:
+    encoder, own = saved.facts["encoder"], origin.quantum
     metrics = [
         {"type": "accuracy", "value": round(own.accuracy, 4), "interval_95": [round(own.low, 4), round(own.high, 4)]},
         {"type": "macro_f1", "value": round(own.macro_f1, 4)},
     ]
     task = {"type": "text-classification" if encoder else "embedding-classification"}
-    evaluated = {"name": described.name, "type": described.name, "rows": own.test_rows}
-    fields: dict[str, Any] = {
+    evaluated = {"name": origin.data, "type": origin.data, "rows": own.test_rows}
+    front: dict[str, Any] = {
         **({"license": licence.lower()} if licence else {}),
         "library_name": "tfq-llm",
         "pipeline_tag": task["type"],
-        **({"base_model": _model_name(encoder)} if encoder else {}),
-        "datasets": [described.name],
+        **({"base_model": encoder_model(encoder["encoder"])} if encoder else {}),
+        "datasets": [origin.data],
         "model-index": [
             {"name": saved.facts["name"], "results": [{"task": task, "dataset": evaluated, "metrics": metrics}]},
         ],
     }
-    return f"---\n{yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)}---"
-
-
-def _model_name(encoder: Mapping[str, Any]) -> str:
-    published = PUBLISHED.get(encoder["encoder"])
-    return published.model if published else encoder["encoder"]
+    return f"---\n{yaml.safe_dump(front, sort_keys=False, allow_unicode=True)}---"
 
 
 def _introduction(saved: SavedHead, own: HeadResult) -> str:
@@ -117,30 +88,29 @@ def _introduction(saved: SavedHead, own: HeadResult) -> str:
     head = f"It is a quantum head of {own.parameters:,} parameters on {qubits} qubits"
     if not encoder:
         return f"{right}\n\n{head} for embeddings of {dim} dimensions."
-    published = PUBLISHED.get(encoder["encoder"])
-    licence = f", licence {published.licence}" if published else ""
+    name = encoder["encoder"]
     return (
-        f"{right}\n\n{head}, behind the sentence encoder {_model_name(encoder)} as it came ({dim} dimensions, "
-        f"{encoder['max_tokens'] or 'all'} tokens of a text{licence}). This directory has none of the sentence encoder's "
-        "weights: they are found again on the machine that loads it, and verified by their fingerprint "
-        f"`{encoder['fingerprint'][:16]}…`."
+        f"{right}\n\n{head}, behind the sentence encoder {encoder_model(name)} as it came ({dim} dimensions, "
+        f"{encoder['max_tokens'] or 'all'} tokens of a text, licence {encoder_licence(name)}). This directory has "
+        "none of the sentence encoder's weights: they are found again on the machine that loads it, and verified by their "
+        f"fingerprint `{encoder['fingerprint'][:16]}…`."
     )
 
 
-def _data(config: Config, described: DataDescription, own: HeadResult) -> str:
-    header = ("rows", *described.class_names, "all")
-    rows = [(part, *(f"{count:,}" for count in counts), f"{sum(counts):,}") for part, counts in described.rows.items()]
-    settings = config.data
+def _data(config: Config, origin: Provenance) -> str:
+    settings, rows = config.data, origin.rows
     if settings.protocol == "given" and not settings.embeddings:
-        division = "The parts are those that the data came in."
+        division = "The parts are those that the data came in"
     else:
         division = (
             f"{settings.per_class:,} rows of each class were drawn with seed {config.seed}, "
-            f"{100 * settings.validation_fraction:g} % of them to validate on; all others are test rows."
+            f"{100 * settings.validation_fraction:g} % of them to validate on, and all others are test rows"
         )
-    test = sum(described.rows["test"])
-    scored = "All of them were scored." if own.test_rows == test else f"{own.test_rows:,} of them were scored."
-    return f"{described.name}: {described.source} Duplicates were dropped. {division} {scored}\n\n{markdown_table(header, rows)}"
+    scored = "all" if origin.quantum.test_rows == rows["test"] else f"{origin.quantum.test_rows:,}"
+    return (
+        f"{origin.data}: {origin.data_source} Of equal texts one was used. {division}: {rows['train']:,} train, "
+        f"{rows['validation']:,} validation, {rows['test']:,} test rows, of which {scored} were scored."
+    )
 
 
 def _choice(candidates: Sequence[Candidate]) -> str:
@@ -168,15 +138,16 @@ def _examples(examples: Sequence[Mapping[str, Any]]) -> str:
     return markdown_table(("text", "class", "probability"), rows)
 
 
-def _making(commands: Sequence[str]) -> str:
+def _making(origin: Provenance, commands: Sequence[str]) -> str:
     shown = "\n".join(f"    {command}" for command in commands)
     again = f"    tfq-llm train {SETTINGS} --run-dir runs/again"
     made = f"By\n\n{shown}\n\n" if commands else ""
-    return f"{made}`{SETTINGS}` has every setting of the run that was kept; this trains it again:\n\n{again}"
+    versions = ", ".join(f"{name} {version}" for name, version in origin.versions.items())
+    return f"{made}`{SETTINGS}` has every setting of the run that was kept; this trains it again:\n\n{again}\n\nWith {versions}."
 
 
-def _limits(described: DataDescription) -> str:
+def _limits(origin: Provenance) -> str:
     return (
-        f"It knows texts like those of {described.name}, and gives one of the classes {', '.join(described.class_names)} to any "
-        "text, whatever that is about. Probabilities are those of the softmax, not calibrated."
+        f"It knows texts like those of {origin.data}, and gives one of its classes to any text, whatever that is about. "
+        "Probabilities are those of the softmax, not calibrated. The circuit is simulated."
     )

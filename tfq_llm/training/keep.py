@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from tfq_llm import data
 from tfq_llm.cache import atomic_directory
+from tfq_llm.config import without_paths
 from tfq_llm.errors import InputError
-from tfq_llm.training.head_card import Candidate, DataDescription, card
+from tfq_llm.training.head_card import Candidate, card
+from tfq_llm.training.provenance import Provenance
 from tfq_llm.training.run import RunDirectory, read_json
-from tfq_llm.training.saved_head import CARD, FORMAT, SavedHead, shortened
+from tfq_llm.training.saved_head import CARD, FORMAT, SavedHead, is_saved_head, shortened
 from tfq_llm.training.trained import TrainedModel, load_run
 
 
 @dataclass(frozen=True, eq=False)
 class _Finished:
-    """A run that may be kept."""
+    """A run that may be kept: what its model.json says, and how it validated."""
 
     run: RunDirectory
     model: dict[str, Any]
@@ -50,11 +48,11 @@ def keep_head(
         replace: whether a saved head that is there may be replaced.
 
     Raises:
-        InputError: a run is not finished, has a trained sentence encoder or learned from other rows than the others; the data
-            cannot be loaded or have changed; the target exists or cannot be written.
+        InputError: a run is not finished, has a trained sentence encoder or learned from other rows than the others; the target
+            exists or cannot be written.
     """
-    if target.exists() and not replace:
-        raise InputError(f"'{target}' exists: give another directory, or --replace to replace it.")
+    if target.exists() and not (replace and is_saved_head(target)):
+        raise InputError(f"'{target}' exists: give another directory, or --replace to replace a saved head.")
     finished = [_finished(path) for path in runs]
     for other in finished[1:]:
         if read_json(other.run.path / "splits.json") != read_json(finished[0].run.path / "splits.json"):
@@ -65,12 +63,12 @@ def keep_head(
     best = min(finished, key=lambda each: each.candidate.loss)
     trained = load_run(best.run.path)
     saved = SavedHead(
-        config=best.run.config,
+        config=without_paths(best.run.config),
         facts=_facts(best, trained, target.name, examples),
         weights=tuple(trained.head.get_weights()),
         seen=shortened(trained.seen),
     )
-    text = card(saved, _data(best.run), [each.candidate for each in finished], licence, commands)
+    text = card(saved, [each.candidate for each in finished], licence, commands)
     try:
         with atomic_directory(target) as directory:
             saved.write(directory)
@@ -95,43 +93,20 @@ def _finished(path: Path) -> _Finished:
         )
     epochs = read_json(path / "history" / f"{Path(model['head']).stem}.json")["epochs"]
     best = min(epochs, key=lambda epoch: epoch["val_loss"])
-    candidate = Candidate(run.config.head, best["val_loss"], best["val_accuracy"], best["epoch"], len(epochs))
+    candidate = Candidate(run.config.head, best["val_loss"], best["val_accuracy"], int(best["epoch"]), len(epochs))
     return _Finished(run, model, candidate)
 
 
 def _facts(best: _Finished, trained: TrainedModel, name: str, examples: Sequence[str]) -> dict[str, Any]:
-    probabilities = trained.predict(examples) if examples else np.zeros([0, len(trained.class_names)])
-    shown = [
-        {"text": text, "class": trained.class_names[row.argmax()], "probability": round(float(row.max()), 6)}
-        for text, row in zip(examples, probabilities, strict=True)
-    ]
+    shown = []
+    for text, row in zip(examples, trained.predict(examples) if examples else (), strict=True):
+        shown.append({"text": text, "class": trained.class_names[row.argmax()], "probability": round(float(row.max()), 6)})
     return {
         "format": FORMAT,
         "name": name,
         "class_names": list(trained.class_names),
         "embedding_dim": int(trained.head.input_shape[-1]),
         "encoder": best.model["encoder"]["config"] if best.model["encoder"] else None,
-        "results": [result.as_dict() for result in best.run.results()],
         "examples": shown,
-        "versions": json.loads((best.run.path / "versions.json").read_text(encoding="utf-8")),
+        "origin": Provenance.of_run(best.run.path).facts(),
     }
-
-
-def _data(run: RunDirectory) -> DataDescription:
-    """What the run learned from, by the data themselves and the rows it drew."""
-    settings, split = run.config.data, read_json(run.path / "splits.json")
-    if settings.embeddings:
-        given = data.load_embeddings(settings.embeddings)
-        source, digest, labels, names = (
-            f"The file {Path(settings.embeddings).name}.",
-            given.digest(),
-            given.labels,
-            given.class_names,
-        )
-    else:
-        texts = data.load(settings.name, text_column=settings.text_column, label_column=settings.label_column).deduplicated()
-        source, digest, labels, names = texts.source, texts.digest(), texts.labels, texts.class_names
-    if digest != split["data"]:
-        raise InputError(f"the data have changed since the run in '{run.path}' began, so that its rows cannot be described.")
-    counts = {part: np.bincount(labels[split[part]], minlength=len(names)).tolist() for part in ("train", "validation", "test")}
-    return DataDescription(Path(settings.embeddings or settings.name).stem, source, names, counts)

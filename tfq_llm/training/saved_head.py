@@ -32,7 +32,7 @@ class SavedHead:
 
     | file | what it holds |
     | --- | --- |
-    | head.json | classes, the sentence encoder's name and fingerprint, results, examples, versions |
+    | head.json | classes, the sentence encoder's name and fingerprint, examples, data, results, versions |
     | config.yaml | the settings of the run that trained it |
     | head.safetensors | the head's weights, and the first bytes of the keys of what it was trained or validated on |
     | card.md | the model card, for people |
