@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import time
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from tfq_llm.scoring.cluster import Unfit
 from tfq_llm.scoring.models import Scores
 
 
@@ -22,6 +25,16 @@ class Checksums:
     def score(self, texts: Sequence[str]) -> Scores:
         odd = np.array([odd_share(text) for text in texts], np.float32)
         return Scores(np.stack([1 - odd, odd], axis=1), sum(len(text) > 20 for text in texts))
+
+
+def slow_checksums(model: str, fingerprint: str, given: list[str]) -> Scores | Unfit:
+    """A task of a cluster that takes a while, and whose worker dies if the model's directory has a file named "deadly"."""
+    if fingerprint != Checksums.fingerprint:
+        return Unfit("this machine has another model")
+    if Path(model, "deadly").exists():
+        os._exit(1)
+    time.sleep(0.2)
+    return Checksums().score(given)
 
 
 def odd_share(text: str) -> float:

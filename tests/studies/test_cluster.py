@@ -6,7 +6,6 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -48,24 +47,6 @@ def test_a_cluster_that_does_not_answer_is_told(tmp_path: Path, monkeypatch: pyt
         ):
             cluster.RayWorkers(address, str(tmp_path))
     assert time.monotonic() - start < 5
-
-
-@pytest.fixture
-def nodes() -> Iterator[object]:
-    """A head without CPUs and two nodes with one each."""
-    # First as a study does it, which keeps Ray quiet.
-    ray_cluster.import_ray()
-    from ray.cluster_utils import Cluster
-
-    memory = 80 << 20
-    head = {"num_cpus": 0, "object_store_memory": memory, "include_dashboard": False}
-    made = Cluster(initialize_head=True, head_node_args=head)
-    try:
-        for _ in range(2):
-            made.add_node(num_cpus=1, object_store_memory=memory)
-        yield made
-    finally:
-        made.shutdown()
 
 
 @needs_ray
