@@ -4,22 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tfq_llm.training.keep import keep_head as keep
 from tfq_llm.training.saved_head import CARD
 
 
-def keep_head(
-    runs: Sequence[Path],
-    target: Path,
-    examples: Sequence[str] = (),
-    licence: str | None = None,
-    commands: Sequence[str] = (),
-    *,
-    replace: bool = False,
-) -> str:
-    """Writes the directory and says what is in it. Arguments and errors are those of `tfq_llm.training.keep.keep_head`."""
-    saved = keep(runs, target, examples=examples, licence=licence, commands=commands, replace=replace)
+def keep_head(runs: Sequence[Path], target: Path, **options: Any) -> str:
+    """Writes the directory and says what is in it. Options and errors are those of `tfq_llm.training.keep.keep_head`."""
+    saved = keep(runs, target, **options)
     size = sum(file.stat().st_size for file in target.iterdir())
     use = "predict" if saved.facts["encoder"] else "evaluate"
     return (

@@ -51,7 +51,7 @@ def keep_head(
     with tensorflow():
         from tfq_llm.pipelines.keep_head import keep_head as keep
 
-        print(keep(runs, to, examples or [], licence, made_by or [], replace=replace))
+        print(keep(runs, to, examples=examples or (), licence=licence, commands=made_by or (), replace=replace))
 
 
 def score(

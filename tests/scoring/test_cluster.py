@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.scoring.doubles import Checksums, odd_share, slow_checksums, texts, write_csv
-from tfq_llm import InputError, ray_cluster
+from tfq_llm import InputError
 from tfq_llm.errors import ServiceError
 from tfq_llm.scoring import Job, job, score
 from tfq_llm.scoring.cluster import RayWorkers
