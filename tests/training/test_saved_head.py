@@ -20,6 +20,7 @@ from tfq_llm.pipelines.configs import find
 from tfq_llm.pipelines.evaluate import evaluate
 from tfq_llm.pipelines.train import train
 from tfq_llm.training.keep import keep_head
+from tfq_llm.training.provenance import Provenance
 from tfq_llm.training.run import RunDirectory
 from tfq_llm.training.saved_head import SavedHead
 
@@ -82,6 +83,10 @@ def test_a_directory_that_is_there_is_replaced_only_if_wanted(run, tmp_path):
     keep_head([run], tmp_path / "head")
     with pytest.raises(InputError, match=r"exists.*--replace"):
         keep_head([run], tmp_path / "head")
+    (tmp_path / "head" / "1").mkdir()
+    with pytest.raises(InputError, match="replaces nothing but a saved head"):
+        keep_head([run], tmp_path / "head", replace=True)
+    (tmp_path / "head" / "1").rmdir()
     (tmp_path / "head" / "stale").touch()
     keep_head([run], tmp_path / "head", replace=True)
     assert not (tmp_path / "head" / "stale").exists()
@@ -160,15 +165,15 @@ def test_another_sentence_encoder_under_its_name_is_refused(tmp_path):
 def test_its_score_holds_on_the_rows_it_has_not_seen_and_a_short_training_comes_near(tmp_path):
     saved = SavedHead.read(SAVED)
     result = json.loads(evaluate(SAVED, "movie-reviews", None, None, as_json=True))
-    promised = next(result for result in saved.facts["results"] if result["head"] == "quantum head")
+    promised = Provenance.of_saved_head(saved).quantum
     # The data as they come have a few texts with contradictory labels, which no run uses.
-    assert promised["test_rows"] <= result["test_rows"] <= promised["test_rows"] + 20
-    assert result["accuracy"] == pytest.approx(promised["accuracy"], abs=0.005)
+    assert promised.test_rows <= result["test_rows"] <= promised.test_rows + 20
+    assert result["accuracy"] == pytest.approx(promised.accuracy, abs=0.005)
     settings = load_config(find("saved-head"), ["data.per_class=400", "head_training.epochs=8", "data.test_rows=1000"])
     settings = settings.model_copy(update={"head": saved.config.head})
     train(settings, tmp_path / "run")
     short = keep_head([tmp_path / "run"], tmp_path / "head")
     assert [weight.shape for weight in short.weights] == [weight.shape for weight in saved.weights]
     assert short.facts["encoder"] == saved.facts["encoder"]
-    reached = next(result for result in short.facts["results"] if result["head"] == "quantum head")
-    assert promised["accuracy"] - 0.12 < reached["accuracy"] < promised["accuracy"] + 0.04
+    reached = Provenance.of_saved_head(short).quantum
+    assert promised.accuracy - 0.12 < reached.accuracy < promised.accuracy + 0.04

@@ -51,8 +51,10 @@ def keep_head(
         InputError: a run is not finished, has a trained sentence encoder or learned from other rows than the others; the target
             exists or cannot be written.
     """
-    if target.exists() and not (replace and is_saved_head(target)):
-        raise InputError(f"'{target}' exists: give another directory, or --replace to replace a saved head.")
+    if target.exists() and not replace:
+        raise InputError(f"'{target}' exists: give another directory, or --replace to replace it.")
+    if target.exists() and not (is_saved_head(target) and all(path.is_file() for path in target.iterdir())):
+        raise InputError(f"'{target}' holds other things too, and --replace replaces nothing but a saved head: move them away.")
     finished = [_finished(path) for path in runs]
     for other in finished[1:]:
         if read_json(other.run.path / "splits.json") != read_json(finished[0].run.path / "splits.json"):
