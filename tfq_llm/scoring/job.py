@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tfq_llm.cache import file_digest
+from tfq_llm.cache import file_digest, to_disk
 from tfq_llm.checks import whole_number
 from tfq_llm.errors import InputError
 from tfq_llm.progress import Progress
@@ -102,6 +102,7 @@ def score(job: Job) -> Summary:
             journal.append(replace(journal.state, is_complete=True), b"", b"")
         if not job.output.exists():
             output.finish(journal.rows_file, job.output)
+        to_disk(job.output.parent)  # the output's name, before the working files go
         if journal.bad_rows_file.exists():
             journal.bad_rows_file.replace(job.bad_rows)
         journal.remove()
