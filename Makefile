@@ -3,6 +3,7 @@
 #   make reproduce DATA=DIR  the studies of docs/results.md, which continue from the trial rows in docs/results/; FRESH=1 begins
 #                 anew; a part alone: make reproduce-heads-frozen DATA=DIR, and so on
 #   make reproduce-quick     a small version on the default data, in ten minutes
+#   make saved-model  saved_models/movie-reviews anew: three depths are trained, and the one that validates best is kept
 #   make test     the whole test suite          make test-fast  its fast part          make lint  style and types
 #   make benchmark  docs/performance.md anew; PEERS=PYTHON, of an environment of their own, measures other simulators too
 #   make benchmark-encoder PEER=PYTHON  docs/performance-sentence-encoder.md anew, beside sentence-transformers
@@ -23,7 +24,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 PARTS := heads-frozen default-frozen ablation-frozen heads-mpnet-tuned screen-frozen heads-tuned ablation-tuned \
 	shots-frozen noise-frozen qubits-frozen
 
-.PHONY: demo results reproduce reproduce-quick $(PARTS:%=reproduce-%) benchmark benchmark-encoder benchmark-studies \
+# Depths of the amplitude encoder that are tried for the model to start from.
+DEPTHS := 6 12 18
+
+.PHONY: demo results saved-model reproduce reproduce-quick $(PARTS:%=reproduce-%) benchmark benchmark-encoder benchmark-studies \
 	faults kills test test-fast lint constraints clean
 
 demo: .venv/installed
@@ -32,6 +36,14 @@ demo: .venv/installed
 
 results: .venv/installed
 	$(BIN)/tfq-llm results $(if $(DATA),--data '$(DATA)') $(foreach file,$(EMBEDDINGS),--embeddings $(file))
+
+saved-model: .venv/installed
+	$(BIN)/tfq-llm data fetch movie-reviews
+	for depth in $(DEPTHS); do \
+	$(BIN)/tfq-llm train saved-head --set head.encoder_layers=$$depth --run-dir runs/saved-head/layers-$$depth || exit; done
+	$(BIN)/tfq-llm keep-head $(DEPTHS:%=runs/saved-head/layers-%) --to saved_models/movie-reviews --replace \
+	--licence Apache-2.0 --made-by 'make saved-model' --example 'a film to fall in love with' \
+	--example 'two hours of my life that I will never get back' --example 'clever, but it left me cold'
 
 reproduce: $(PARTS:%=reproduce-%)
 

@@ -17,6 +17,7 @@ if sys.platform != "linux" or platform.machine() != "x86_64":
 TFDS = ["importlib-resources", "tensorflow-datasets>=4.9.7", "tensorflow-metadata<1.18"]
 
 CLUSTER = ["ray>=2.40"]
+PARQUET = ["pyarrow>=16"]
 
 setup(
     name="tfq-llm",
@@ -75,6 +76,7 @@ setup(
     ],
     extras_require={
         "cluster": CLUSTER,
+        "parquet": PARQUET,
         "tfds": TFDS,
         "dev": [
             "build",
@@ -91,6 +93,7 @@ setup(
             "types-requests",
             "types-tqdm",
             *CLUSTER,
+            *PARQUET,
             *TFDS,
         ],
     },

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -26,3 +26,23 @@ def fresh_process() -> Callable[..., str]:
         return result.stdout if expect == 0 else result.stderr
 
     return run
+
+
+@pytest.fixture
+def nodes() -> Iterator[object]:
+    """A Ray cluster on this machine: a head without CPUs, and two nodes with one each."""
+    from tfq_llm import ray_cluster
+
+    # First as a study does it, which keeps Ray quiet.
+    ray_cluster.import_ray()
+    from ray.cluster_utils import Cluster
+
+    memory = 80 << 20
+    head = {"num_cpus": 0, "object_store_memory": memory, "include_dashboard": False}
+    made = Cluster(initialize_head=True, head_node_args=head)
+    try:
+        for _ in range(2):
+            made.add_node(num_cpus=1, object_store_memory=memory)
+        yield made
+    finally:
+        made.shutdown()

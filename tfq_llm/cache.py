@@ -135,14 +135,14 @@ def new_directory(target: Path) -> Iterator[Path]:
             yield temporary
             temporary.chmod(0o777 & ~_umask())
             for path in (*temporary.rglob("*"), temporary):
-                _to_disk(path)
+                to_disk(path)
             if target.exists():
                 raise InputError(f"'{target}' exists already, and nothing is overwritten: choose another place.")
             temporary.rename(target)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
-        _to_disk(parent)
+        to_disk(parent)
     except BaseException:
         for path in made:
             with suppress(OSError):
@@ -150,7 +150,7 @@ def new_directory(target: Path) -> Iterator[Path]:
         raise
 
 
-def _to_disk(path: Path) -> None:
+def to_disk(path: Path) -> None:
     """Waits until a file's bytes, or the names in a directory, would survive a loss of power."""
     handle = os.open(path, os.O_RDONLY)
     try:

@@ -18,7 +18,7 @@ import typer
 
 from tfq_llm.cli_embed import embed
 from tfq_llm.cli_options import LabelColumn, Overrides, TextColumn, data_settings, tensorflow
-from tfq_llm.cli_serve import export
+from tfq_llm.cli_serve import export, keep_head, score
 from tfq_llm.cli_study import report, study_app
 from tfq_llm.errors import InputError, ServiceError
 from tfq_llm.ionq.credentials import EMULATOR_KEY
@@ -40,6 +40,8 @@ app.add_typer(study_app, name="study")
 app.command()(embed)
 app.command()(report)
 app.command()(export)
+app.command()(keep_head)
+app.command()(score)
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A finished run directory.")]
 RunPlace = Annotated[

@@ -1,4 +1,4 @@
-"""The commands that put a trained model to use: `tfq-llm export`."""
+"""The commands that keep trained models and put them to use: `tfq-llm keep-head`, `tfq-llm export`, `tfq-llm score`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tfq_llm.cli_options import tensorflow, this_command
+from tfq_llm.cli_options import TextColumn, tensorflow, this_command
 
 
 def export(
@@ -26,3 +26,49 @@ def export(
         from tfq_llm.pipelines.export import export as run_export
 
         print(run_export(run, to, signature, head_only, this_command()))
+
+
+def keep_head(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Finished runs; of several, the one with the lowest validation loss is kept."),
+    ],
+    to: Annotated[Path, typer.Option(metavar="DIR", help="The directory to write, such as saved_models/NAME.")],
+    examples: Annotated[
+        list[str] | None,
+        typer.Option("--example", metavar="TEXT", help="A text whose prediction the card shows; may be repeated."),
+    ] = None,
+    licence: Annotated[str | None, typer.Option(metavar="SPDX", help="Of the head, for the card, such as Apache-2.0.")] = None,
+    made_by: Annotated[
+        list[str] | None, typer.Option(metavar="COMMAND", help="What made it, for the card; may be repeated.")
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace a saved head that is there.")] = False,
+) -> None:
+    """Keep the head of a run whose sentence encoder was not trained as a small directory with a card.
+
+    Every command that takes a run takes it too.
+    """
+    with tensorflow():
+        from tfq_llm.pipelines.keep_head import keep_head as keep
+
+        print(keep(runs, to, examples=examples or (), licence=licence, commands=made_by or (), replace=replace))
+
+
+def score(
+    model: Annotated[Path, typer.Argument(metavar="DIR", help="An exported model, a finished run or a saved head.")],
+    given: Annotated[Path, typer.Option("--input", metavar="FILE", help="A .csv, .jsonl or .parquet with a text a row.")],
+    output: Annotated[Path, typer.Option(metavar="FILE", help="A .csv, .jsonl or .parquet; it appears when it is complete.")],
+    text_column: TextColumn = None,
+    keep_columns: Annotated[bool, typer.Option("--keep-columns", help="Write the input's columns too.")] = False,
+    skip_bad_rows: Annotated[
+        bool, typer.Option("--skip-bad-rows", help="List rows that cannot be scored in a file of their own, and go on.")
+    ] = False,
+    chunk_rows: Annotated[int, typer.Option(min=1, help="Rows that are scored and kept at a time.")] = 2048,
+    cluster: Annotated[str | None, typer.Option(metavar="ADDRESS", help="A Ray cluster to score on: HOST:PORT, or auto.")] = None,
+) -> None:
+    """Score a file of any size in bounded memory. A scoring that was stopped goes on when the same command is given again."""
+    with tensorflow():
+        from tfq_llm.pipelines.score import score as run
+        from tfq_llm.scoring import Job
+
+        print(run(Job(model, given, output, text_column, keep_columns, skip_bad_rows, chunk_rows, cluster)))

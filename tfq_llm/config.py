@@ -298,6 +298,16 @@ def _names(kind: type[Section], location: list[str]) -> list[str]:
     return list(section.model_fields)
 
 
+def without_paths(config: Config) -> Config:
+    """The settings with only the last part of paths: what goes to others says nothing of this machine."""
+    settings = config.model_dump()
+    for section, key in (("data", "name"), ("data", "embeddings"), ("encoder", "name"), ("encoder", "preprocessor")):
+        value = settings[section][key]
+        if value is not None and Path(value).is_absolute():
+            settings[section][key] = Path(value).name
+    return make_config(settings)
+
+
 def dump_yaml(config: BaseModel) -> str:
     """The settings as YAML that `load_config` reads back."""
     return OmegaConf.to_yaml(OmegaConf.create(config.model_dump(mode="json")))

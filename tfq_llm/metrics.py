@@ -9,6 +9,8 @@ import numpy as np
 from scipy.stats import binomtest
 from sklearn.metrics import f1_score
 
+QUANTUM = "quantum head"
+
 
 @dataclass(frozen=True)
 class HeadResult:
@@ -89,8 +91,8 @@ def verdict(results: Sequence[HeadResult]) -> str:
     One run with one test set cannot settle small differences, so overlapping intervals are called no clear difference.
     """
     last = [result for result in results if result.embeddings == results[-1].embeddings]
-    quantum = max((result for result in last if result.head == "quantum head"), key=lambda result: result.accuracy)
-    classical = max((result for result in last if result.head != "quantum head"), key=lambda result: result.accuracy)
+    quantum = max((result for result in last if result.head == QUANTUM), key=lambda result: result.accuracy)
+    classical = max((result for result in last if result.head != QUANTUM), key=lambda result: result.accuracy)
     points = 100 * (quantum.accuracy - classical.accuracy)
     if quantum.low <= classical.high and classical.low <= quantum.high:
         meaning = "the intervals overlap, so this run shows no clear difference"

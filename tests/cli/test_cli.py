@@ -31,7 +31,9 @@ COMMANDS = (
     "ionq",
     "study",
     "report",
+    "keep-head",
     "export",
+    "score",
 )
 Command = Callable[..., tuple[str, str]]
 

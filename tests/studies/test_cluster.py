@@ -7,13 +7,13 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from tests.studies.doubles import HERE, asks, entry, rows_of_slow_study, slow_study
+from tfq_llm import ray_cluster
 from tfq_llm.errors import InputError
 from tfq_llm.studies import cluster
 from tfq_llm.studies.monitor import Monitor
@@ -39,7 +39,7 @@ def test_a_store_in_memory_is_refused() -> None:
 
 @needs_ray
 def test_a_cluster_that_does_not_answer_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "_PATIENCE_SECONDS", 2.0)
+    monkeypatch.setattr(ray_cluster, "_PATIENCE_SECONDS", 2.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
         start = time.monotonic()
@@ -48,24 +48,6 @@ def test_a_cluster_that_does_not_answer_is_told(tmp_path: Path, monkeypatch: pyt
         ):
             cluster.RayWorkers(address, str(tmp_path))
     assert time.monotonic() - start < 5
-
-
-@pytest.fixture
-def nodes() -> Iterator[object]:
-    """A head without CPUs and two nodes with one each."""
-    # First as a study does it, which keeps Ray quiet.
-    cluster._import_ray()
-    from ray.cluster_utils import Cluster
-
-    memory = 80 << 20
-    head = {"num_cpus": 0, "object_store_memory": memory, "include_dashboard": False}
-    made = Cluster(initialize_head=True, head_node_args=head)
-    try:
-        for _ in range(2):
-            made.add_node(num_cpus=1, object_store_memory=memory)
-        yield made
-    finally:
-        made.shutdown()
 
 
 @needs_ray

@@ -32,7 +32,7 @@ def choose_column(kind: str, given: str | None, columns: Sequence[str], where: s
     if len(obvious) != 1:
         raise InputError(
             f"cannot tell which column of {where} holds the {kind}s; its columns are {listed}. "
-            f"Name one of them with {kind}_column (for tfq-llm train and evaluate: --{kind}-column)."
+            f"Name one of them with {kind}_column (for tfq-llm: --{kind}-column)."
         )
     return obvious[0]
 

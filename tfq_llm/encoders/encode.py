@@ -56,12 +56,38 @@ def encode(
         vectors = store.get(unique) if store else {}
         missing = [text for text in unique if text not in vectors]
         with Progress(description, len(unique), "texts", initial=len(vectors)) as progress:
-            for chunk in _encoded_chunks(encoder, missing, batch_size):
+            for chunk in _chunks_by_length(_vectors_of(encoder), missing, batch_size):
                 vectors.update(chunk)
                 progress.update(len(chunk))
                 if store:
                     store.put(chunk)
     return np.stack([vectors[text] for text in texts])
+
+
+def by_length(function: Callable[[tf.Tensor], np.ndarray], texts: Sequence[str], batch_size: int = 64) -> np.ndarray:
+    """function(batch) of all texts, in the order given: batched by length, equal texts once; nothing is cached or shown.
+
+    Args:
+        function: string [batch] to [batch, …]; two threads may be in it at once.
+        texts: one at least.
+        batch_size: texts of a batch.
+
+    Returns:
+        [texts, …].
+    """
+    rows: dict[str, np.ndarray] = {}
+    for chunk in _chunks_by_length(function, list(dict.fromkeys(texts)), batch_size):
+        rows.update(chunk)
+    return np.stack([rows[text] for text in texts])
+
+
+def encode_uncached(encoder: SentenceEncoder, texts: Sequence[str], batch_size: int = 64) -> np.ndarray:
+    """What `encode` returns, for a part of a stream: float32 [texts, dim] by `by_length`."""
+    return by_length(_vectors_of(encoder), texts, batch_size) if texts else np.zeros((0, encoder.dim), np.float32)
+
+
+def _vectors_of(encoder: SentenceEncoder) -> Callable[[tf.Tensor], np.ndarray]:
+    return lambda batch: np.asarray(encoder(batch, training=False))
 
 
 def _strings(texts: Sequence[str]) -> Sequence[str]:
@@ -73,8 +99,10 @@ def _strings(texts: Sequence[str]) -> Sequence[str]:
     return texts
 
 
-def _encoded_chunks(encoder: SentenceEncoder, texts: Sequence[str], batch_size: int) -> Iterator[dict[str, np.ndarray]]:
-    """Yields vectors by text, a few batches at a time.
+def _chunks_by_length(
+    function: Callable[[tf.Tensor], np.ndarray], texts: Sequence[str], batch_size: int
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yields rows of function(batch) by text, a few batches at a time.
 
     Texts of like length share a batch, so that attention spends little on padding; the longest come first: memory is then at its
     peak at once, and the progress bar's time left errs to the safe side.
@@ -86,7 +114,7 @@ def _encoded_chunks(encoder: SentenceEncoder, texts: Sequence[str], batch_size: 
     chunk_size = batch_size * _BATCHES_PER_CHUNK
     encoded: list[np.ndarray] = []
     done = 0
-    for vectors in _mapped(lambda batch: encoder(batch, training=False).numpy(), batches):
+    for vectors in _mapped(function, batches):
         encoded.extend(vectors)
         if len(encoded) >= chunk_size or done + len(encoded) == len(ordered):
             yield dict(zip(ordered[done : done + len(encoded)], encoded, strict=True))

@@ -6,10 +6,9 @@ from typing import Any
 
 import yaml
 
-from tfq_llm.export.provenance import Provenance, encoder_licence, encoder_model
 from tfq_llm.exported.facts import ModelFacts, Sampled
-from tfq_llm.metrics import HeadResult, results_table
-from tfq_llm.training.heads import QUANTUM
+from tfq_llm.metrics import results_table
+from tfq_llm.training.provenance import Provenance, encoder_licence, encoder_model
 
 _LIMITS = """\
 - It was trained on the data named above, mostly texts of one kind and one language. On others its probabilities mean little.
@@ -45,7 +44,7 @@ def model_card(facts: ModelFacts, origin: Provenance, command: str) -> str:
 def _front_matter(facts: ModelFacts, origin: Provenance) -> str:
     encoder = facts.encoder["name"] if facts.encoder else None
     licence = encoder_licence(encoder).lower() if encoder else "other"
-    head = _quantum(origin)
+    head = origin.quantum
     metrics = [
         {"type": "accuracy", "value": round(head.accuracy, 4), "name": "accuracy"},
         {"type": "f1", "value": round(head.macro_f1, 4), "name": "macro-F1"},
@@ -95,7 +94,7 @@ def _data(facts: ModelFacts, origin: Provenance) -> str:
 
 
 def _results(origin: Provenance) -> str:
-    head = _quantum(origin)
+    head = origin.quantum
     return (
         f"Test accuracy {100 * head.accuracy:.1f} % (95 % Wilson interval {100 * head.low:.1f} – {100 * head.high:.1f}), "
         f"macro-F1 {head.macro_f1:.3f}, on {head.test_rows:,} rows that were neither trained nor validated on. All heads on the "
@@ -156,7 +155,3 @@ def _versions(facts: ModelFacts, origin: Provenance) -> str:
 def _made(origin: Provenance, command: str) -> str:
     settings = yaml.safe_dump(dict(origin.settings), sort_keys=False, allow_unicode=True)
     return f"    {command}\n\nfrom a run of `tfq-llm train FILE.yaml` with these settings:\n\n```yaml\n{settings}```"
-
-
-def _quantum(origin: Provenance) -> HeadResult:
-    return next(result for result in origin.results if result.head == QUANTUM)

@@ -23,11 +23,11 @@ from tfq_llm.export.circuit_operations import circuit_operations
 from tfq_llm.export.destination import Destination
 from tfq_llm.export.head import HeadParts
 from tfq_llm.export.operators import check_operators
-from tfq_llm.export.provenance import Provenance
 from tfq_llm.export.serving_model import ServingHead, ServingModel
 from tfq_llm.export.warmup import write_warmup
 from tfq_llm.exported.facts import FACTS, Circuit, Logits, ModelFacts, Sampled
 from tfq_llm.exported.manifest import write_manifest
+from tfq_llm.training.provenance import Provenance
 from tfq_llm.training.run import PACKAGES
 from tfq_llm.training.trained import TrainedModel
 

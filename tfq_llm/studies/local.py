@@ -18,9 +18,10 @@ from pebble import ProcessExpired, ProcessPool
 from tfq_llm.cache import cache_dir
 from tfq_llm.checks import whole_number
 from tfq_llm.errors import InputError
+from tfq_llm.one_thread import ONE_THREAD
 from tfq_llm.studies.store import Store
 from tfq_llm.studies.trial import Trial, TrialResult
-from tfq_llm.studies.worker import ONE_THREAD, PERFORM, Failure, Unfit, attempt, begin
+from tfq_llm.studies.worker import PERFORM, Failure, Unfit, attempt, begin
 
 LOG = "workers.log"
 """What workers print, in the study's directory; of a remote store in the cache directory's folder study-logs."""

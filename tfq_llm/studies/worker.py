@@ -15,21 +15,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tfq_llm.errors import StoreError
 
-# Nothing here loads NumPy: the number of threads has to be set before.
+# Nothing here loads NumPy: the number of threads has to be set before. It is one, for sums in another order would make results
+# depend on how many workers there are.
+from tfq_llm.one_thread import ONE_THREAD
+
 if TYPE_CHECKING:
     from tfq_llm.studies.trial import Trial, TrialResult
 
 PERFORM = "tfq_llm.studies.perform:perform"
 """Where the function (trial, store's URL) → result is."""
-
-ONE_THREAD = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "TF_NUM_INTRAOP_THREADS": "1",
-    "TF_NUM_INTEROP_THREADS": "1",
-}
-"""Environment of a worker: sums in another order would make results depend on how many workers there are."""
 
 _SET_PARENT_DEATH_SIGNAL = 1
 

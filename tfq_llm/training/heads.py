@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tfq_llm import baselines
 from tfq_llm.config import Config, FitConfig
-from tfq_llm.metrics import HeadResult, score
+from tfq_llm.metrics import QUANTUM, HeadResult, score
 from tfq_llm.models import PREDICTION_BATCH, compile_classifier, predict_logits, quantum_head
 from tfq_llm.training.callbacks import PredictionProgress
 from tfq_llm.training.fit import TrainingDivergedError, resumable_fit
@@ -20,7 +20,6 @@ from tfq_llm.training.run import RunDirectory
 
 logger = logging.getLogger(__name__)
 
-QUANTUM = "quantum head"
 Rows = tuple[np.ndarray, np.ndarray]
 
 

@@ -12,10 +12,11 @@ from tfq_llm import data
 from tfq_llm.config import Config
 from tfq_llm.data.duplicates import embedding_keys, text_key
 from tfq_llm.encoders import SentenceEncoder
+from tfq_llm.metrics import QUANTUM
 from tfq_llm.models import hybrid_classifier
 from tfq_llm.training.contrastive import tune_sentence_encoder
 from tfq_llm.training.fit import resumable_fit
-from tfq_llm.training.heads import QUANTUM, Parts, compare_baselines, compare_heads, new_head, prepared, score_model
+from tfq_llm.training.heads import Parts, compare_baselines, compare_heads, new_head, prepared, score_model
 from tfq_llm.training.run import RunDirectory
 from tfq_llm.training.trained import describe_encoder, embed, encoder_from_config, model_facts, seen_key
 

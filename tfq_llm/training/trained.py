@@ -1,4 +1,4 @@
-"""A finished run as a model to use."""
+"""A finished run, or a saved head, as a model to use."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from tfq_llm.encoders import SentenceEncoder
 from tfq_llm.errors import InputError
 from tfq_llm.models import hybrid_classifier, predict_logits
 from tfq_llm.training.run import RunDirectory, read_json
+from tfq_llm.training.saved_head import SavedHead, is_saved_head
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ class TrainedModel:
         class_names: in the order of the logits.
         head: embeddings → logits.
         encoder: the sentence encoder with the weights it was trained to; None for a run on given embeddings.
-        seen: `seen_key`s of what it was trained or validated on.
+        seen: `seen_key`s of what it was trained or validated on, or their beginnings, all equally long.
     """
 
     class_names: tuple[str, ...]
@@ -65,7 +66,8 @@ class TrainedModel:
             keys = [text_key(text).encode() for text in dataset.texts]
         else:
             keys = embedding_keys(dataset.embeddings)
-        return np.array([row for row, key in enumerate(keys) if seen_key(key) not in self.seen], dtype=np.int64)
+        digits = len(next(iter(self.seen), ""))
+        return np.array([row for row, key in enumerate(keys) if seen_key(key)[:digits] not in self.seen], dtype=np.int64)
 
     def _encoder(self) -> SentenceEncoder:
         if self.encoder is None:
@@ -74,11 +76,14 @@ class TrainedModel:
 
 
 def load_run(path: Path | str) -> TrainedModel:
-    """Loads the model of a finished run.
+    """Loads the model of a finished run, or a head that `tfq-llm keep-head` saved.
 
     Raises:
-        InputError: there is no run, it is not finished, it is of another version, or its sentence encoder is not on this machine.
+        InputError: there is no run, it is not finished, it is of another version, or its sentence encoder is not on this machine;
+            or the saved head is damaged.
     """
+    if is_saved_head(Path(path)):
+        return _load_saved_head(Path(path))
     run = RunDirectory(Path(path))
     if not run.path.is_dir():
         raise InputError(f"there is no run directory '{path}': train one with 'tfq-llm train', or check the path.")
@@ -89,6 +94,13 @@ def load_run(path: Path | str) -> TrainedModel:
     head = tf.keras.models.load_model(run.path / "model" / facts["head"])
     encoder = _load_encoder(run, facts["encoder"])
     return TrainedModel(tuple(facts["class_names"]), head, encoder, frozenset(facts["seen"]))
+
+
+def _load_saved_head(path: Path) -> TrainedModel:
+    saved = SavedHead.read(path)
+    encoder = saved.facts["encoder"]
+    found = SentenceEncoder.from_config(encoder) if encoder else None
+    return TrainedModel(saved.class_names, saved.head(), found, saved.seen)
 
 
 def seen_key(key: bytes) -> str:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from tfq_llm.config import without_paths
 from tfq_llm.data.catalog import NOT_STATED, origin
 from tfq_llm.data.datasets import PARTS
 from tfq_llm.encoders.sources import PUBLISHED
-from tfq_llm.metrics import HeadResult
+from tfq_llm.metrics import QUANTUM, HeadResult
 from tfq_llm.training.run import RunDirectory, read_json
+from tfq_llm.training.saved_head import SavedHead, is_saved_head
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,9 @@ class Provenance:
 
     @classmethod
     def of_run(cls, path: Path) -> Provenance:
-        """What a finished run directory says."""
+        """What a finished run directory says, or a saved head."""
+        if is_saved_head(path):
+            return cls.of_saved_head(SavedHead.read(path))
         run = RunDirectory(path)
         config, results, split = run.config, run.results(), read_json(path / "splits.json")
         if config.data.embeddings:
@@ -54,18 +58,26 @@ class Provenance:
             # The run's model is that of its last phase, and so are the last results.
             results=[result for result in results if result.embeddings == results[-1].embeddings],
             rows={part: len(split[part]) for part in PARTS},
-            settings=_without_paths(config.model_dump(mode="json")),
+            settings=without_paths(config).model_dump(mode="json"),
             versions=read_json(path / "versions.json"),
         )
 
+    @classmethod
+    def of_saved_head(cls, saved: SavedHead) -> Provenance:
+        """What a saved head says."""
+        facts = dict(saved.facts["origin"])
+        results = [HeadResult(**record) for record in facts.pop("results")]
+        return cls(**facts, results=results, settings=saved.config.model_dump(mode="json"))
 
-def _without_paths(settings: dict[str, Any]) -> dict[str, Any]:
-    """A model goes to others, to whom a path of this machine says nothing."""
-    for section, key in (("data", "name"), ("data", "embeddings"), ("encoder", "name"), ("encoder", "preprocessor")):
-        value = settings[section][key]
-        if value is not None and Path(value).is_absolute():
-            settings[section][key] = Path(value).name
-    return settings
+    def facts(self) -> dict[str, Any]:
+        """What `of_saved_head` reads; settings have a file of their own."""
+        kept = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "settings"}
+        return kept | {"results": [result.as_dict() for result in self.results]}
+
+    @property
+    def quantum(self) -> HeadResult:
+        """The result of the quantum head."""
+        return next(result for result in self.results if result.head == QUANTUM)
 
 
 def encoder_licence(name: str) -> str:

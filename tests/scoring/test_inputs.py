@@ -1,0 +1,173 @@
+"""Inputs: every row with its number, from any row on, and what is wrong with one."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.scoring.doubles import texts, write_csv, write_jsonl
+from tfq_llm import InputError
+from tfq_llm.scoring import text_files
+from tfq_llm.scoring.chunks import chunks, survey
+from tfq_llm.scoring.inputs import START, open_input
+
+pa = pytest.importorskip("pyarrow", reason="the extra [parquet] is not installed")
+pq = pytest.importorskip("pyarrow.parquet")
+
+ROWS = 23
+
+
+def write_parquet(path: Path, rows: int, **columns: object) -> Path:
+    table = {"id": list(range(rows)), "text": texts(rows), **columns}
+    pq.write_table(pa.table(table), path, row_group_size=5)
+    return path
+
+
+WRITERS = {".csv": write_csv, ".jsonl": write_jsonl, ".parquet": write_parquet}
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_rows_are_read_from_any_row_on(suffix, tmp_path):
+    given = open_input(WRITERS[suffix](tmp_path / f"texts{suffix}", ROWS))
+    assert (given.columns, given.text_column) == (["id", "text"], "text")
+    rows = list(given.rows())
+    assert [row.text for row in rows] == texts(ROWS)
+    assert [int(row.values["id"]) for row in rows] == list(range(ROWS))
+    assert rows[-1].after.offset == given.size
+    for place, row in enumerate(rows):
+        assert list(given.rows(row.after)) == rows[place + 1 :]
+
+
+def test_numbers_are_those_of_an_editor(tmp_path):
+    given = open_input(write_csv(tmp_path / "texts.csv", 5))
+    lines = (tmp_path / "texts.csv").read_text(encoding="utf-8").splitlines()
+    for row in given.rows():
+        assert row.text.split("\n")[0].split('"')[0] in lines[row.number - 1]
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+@pytest.mark.parametrize("size", [1, 4, 100])
+def test_chunks_hold_every_row_once(suffix, size, tmp_path):
+    given = open_input(WRITERS[suffix](tmp_path / f"texts{suffix}", ROWS))
+    found = list(chunks(given, START, size, all_columns=True))
+    assert [text for chunk in found for text in chunk.texts] == texts(ROWS)
+    assert {len(chunk.rows) for chunk in found[:-1]} <= {size}
+
+
+def test_long_texts_make_small_chunks(tmp_path, monkeypatch):
+    monkeypatch.setattr("tfq_llm.scoring.chunks.MAX_CHARACTERS", 30)
+    given = open_input(write_csv(tmp_path / "texts.csv", ROWS))
+    assert max(sum(map(len, chunk.texts)) for chunk in chunks(given, START, 1000, all_columns=True)) < 60
+
+
+def test_a_byte_order_mark_carriage_returns_and_blank_lines_are_no_rows(tmp_path):
+    (tmp_path / "a.csv").write_bytes(b"\xef\xbb\xbftext,id\r\n\r\none,1\r\n\r\ntwo,2")
+    assert [(row.number, row.text) for row in open_input(tmp_path / "a.csv").rows()] == [(3, "one"), (5, "two")]
+    (tmp_path / "a.jsonl").write_bytes(b'\xef\xbb\xbf\r\n{"text": "one"}\r\n\n{"text": "two"}')
+    assert [(row.number, row.text) for row in open_input(tmp_path / "a.jsonl").rows()] == [(2, "one"), (4, "two")]
+
+
+BAD_CSV = {
+    b"caf\xe9,2": "the byte 0xe9 is not UTF-8",
+    b"only one field": "expected 2 fields, found 1",
+    b"one,2,3": "expected 2 fields, found 3",
+    b'"  ",2': r"the text \(column 'text'\) is empty",
+    b"nul\0,2": "holds a NUL character",
+}
+BAD_JSONL = {
+    b'{"text": "caf\xe9"}': "the byte 0xe9 is not UTF-8",
+    b'{"id": 3}': "the column 'text' is missing",
+    b'{"text": null}': r"the text \(column 'text'\) is missing",
+    b'{"text": 5}': "must be a string, found '5'",
+    b'{"text": ""}': "is empty",
+    b'{"text": "\\ud83d"}': "one half of a surrogate pair",
+    b'{"text": "a", "other": 1}': "the column 'other' is not in the first row",
+    b"[1]": "expected a JSON object",
+    b"{": "not valid JSON",
+}
+
+
+@pytest.mark.parametrize(("line", "problem"), BAD_CSV.items())
+def test_a_bad_row_of_a_csv_is_told_and_the_next_one_is_read(line, problem, tmp_path):
+    (tmp_path / "a.csv").write_bytes(b"text,id\nfine,1\n" + line + b"\nfine,3\n")
+    bad_in_the_middle(tmp_path / "a.csv", problem, 3)
+
+
+@pytest.mark.parametrize(("line", "problem"), BAD_JSONL.items())
+def test_a_bad_row_of_a_jsonl_is_told_and_the_next_one_is_read(line, problem, tmp_path):
+    (tmp_path / "a.jsonl").write_bytes(b'{"text": "fine", "id": 1}\n' + line + b'\n{"text": "fine"}\n')
+    bad_in_the_middle(tmp_path / "a.jsonl", problem, 2)
+
+
+@pytest.mark.parametrize(("value", "problem"), [(None, "is missing"), ("", "is empty"), (b"caf\xe9", "0xe9 is not UTF-8")])
+def test_a_bad_row_of_a_parquet_is_told_and_the_next_one_is_read(value, problem, tmp_path):
+    raw = pa.array([b"fine", value.encode() if isinstance(value, str) else value, b"fine"], pa.binary())
+    pq.write_table(pa.table({"text": pa.Array.from_buffers(pa.string(), 3, raw.buffers())}), tmp_path / "a.parquet")
+    bad_in_the_middle(tmp_path / "a.parquet", problem, 2)
+
+
+def bad_in_the_middle(path: Path, problem: str, number: int) -> None:
+    given = open_input(path)
+    first, bad, last = given.rows()
+    assert (first.text, first.problem, last.text, last.problem) == ("fine", None, "fine", None)
+    assert (bad.number, bad.text, bad.values) == (number, "", {})
+    with pytest.raises(InputError, match=rf"{path.name}', row {number}: .*{problem}.*--skip-bad-rows"):
+        survey(given, all_columns=True, skip_bad_rows=False)
+    assert survey(given, all_columns=True, skip_bad_rows=True) == (2, 1)
+
+
+def test_many_bad_rows_are_counted_and_the_first_are_named(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"text": "fine"}\n' + '{"text": ""}\n' * 9)
+    with pytest.raises(InputError, match=r"has 9 rows that cannot be scored:\n  (?s:row 2: .*row 6: .*)\n  and 4 more\n"):
+        survey(open_input(tmp_path / "a.jsonl"), all_columns=False, skip_bad_rows=False)
+
+
+def test_quotation_marks_that_do_not_match_end_the_file(tmp_path, monkeypatch):
+    (tmp_path / "a.csv").write_text('text\nfine\n"never closed\nfine\n')
+    with pytest.raises(InputError, match=r"row 3: its quotation marks do not match .*no row behind it"):
+        survey(open_input(tmp_path / "a.csv"), all_columns=False, skip_bad_rows=True)
+    # Nor does a file without line breaks fill the memory.
+    monkeypatch.setattr(text_files, "MAX_LINE", 100)
+    (tmp_path / "a.csv").write_text("text\nfine\n" + "x" * 101)
+    with pytest.raises(InputError, match=r"row 3: the line is longer than 100 bytes"):
+        list(open_input(tmp_path / "a.csv").rows())
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.txt", b"text\na\n", r"these are: \.csv, \.jsonl, \.parquet"),
+        ("a.csv", b"", "is empty"),
+        ("a.csv", b"text\n", "has no row that can be scored"),
+        ("a.csv", b"te\xffxt\na\n", "row 1: the byte 0xff"),
+        ("a.csv", b"words,id\na,1\n", "cannot tell which column"),
+        ("a.jsonl", b"\n\n", "is empty"),
+        ("a.jsonl", b"no\n", "row 1: not valid JSON"),
+        ("a.parquet", b"PAR1 is not enough", "cannot read '.*' as Parquet"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_refused(name, content, message, tmp_path):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        survey(open_input(tmp_path / name), all_columns=False, skip_bad_rows=False)
+
+
+def test_a_file_or_column_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(InputError, match="there is no file"):
+        open_input(tmp_path / "no.csv")
+    with pytest.raises(InputError, match=r"has no column 'txt'.*Did you mean 'text'"):
+        open_input(write_csv(tmp_path / "a.csv", 3), "txt")
+    write_parquet(tmp_path / "a.parquet", 3, words=[json.loads("1")] * 3)
+    with pytest.raises(InputError, match=r"'words' of .* holds int64, and texts must be strings"):
+        open_input(tmp_path / "a.parquet", "words")
+
+
+def test_without_pyarrow_parquet_names_the_extra(tmp_path, monkeypatch):
+    write_parquet(tmp_path / "a.parquet", 3)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.delitem(sys.modules, "tfq_llm.scoring.parquet", raising=False)
+    with pytest.raises(InputError, match=r"install 'tfq-llm\[parquet\]'"):
+        open_input(tmp_path / "a.parquet")

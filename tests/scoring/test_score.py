@@ -1,0 +1,309 @@
+"""Scoring a file: the output has every row once, in every format, whatever happened meanwhile."""
+
+from __future__ import annotations
+
+import csv
+import json
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.scoring.doubles import Checksums, odd_share, texts, write_csv, write_jsonl
+from tfq_llm import InputError
+from tfq_llm.scoring import Job, job, score
+from tfq_llm.scoring.journal import JOURNAL, Journal
+
+pytest.importorskip("pyarrow", reason="the extra [parquet] is not installed")
+import pandas as pd
+
+ROWS = 23
+
+
+@pytest.fixture(autouse=True)
+def _checksums(monkeypatch):
+    monkeypatch.setattr(job, "load_scorer", lambda path: Checksums())
+
+
+@pytest.fixture
+def given(tmp_path) -> Path:
+    return write_csv(tmp_path / "texts.csv", ROWS)
+
+
+def make(given: Path, suffix: str = ".csv", **settings: object) -> Job:
+    return Job(Path("model"), given, given.with_name(f"scored{suffix}"), **{"chunk_rows": 4, **settings})
+
+
+def read(path: Path) -> pd.DataFrame:
+    if path.suffix == ".parquet":
+        return pd.read_parquet(path)
+    if path.suffix == ".csv":
+        return pd.read_csv(path)
+    frame = pd.read_json(path, lines=True)
+    for name in Checksums.class_names:
+        frame[f"probability_{name}"] = [row[name] for row in frame["probabilities"]]
+    return frame.drop(columns="probabilities")
+
+
+def expect_all(path: Path, numbers: list[int] | None = None) -> pd.DataFrame:
+    """Every text of `texts(ROWS)` once and in order, with what the model says of it."""
+    frame = read(path)
+    odd = np.array([odd_share(text) for text in texts(ROWS)])
+    np.testing.assert_allclose(frame["probability_odd"], odd, atol=1e-6)
+    np.testing.assert_allclose(frame["probability_even"], 1 - odd, atol=1e-6)
+    assert list(frame["class"]) == ["odd" if each > 0.5 else "even" for each in odd]
+    assert list(frame["row"]) == (numbers or list(frame["row"]))
+    return frame
+
+
+def nothing_left(directory: Path) -> bool:
+    return not [path for path in directory.iterdir() if "scoring" in path.name or path.name.startswith(".")]
+
+
+@pytest.mark.parametrize("output", [".csv", ".jsonl", ".parquet"])
+@pytest.mark.parametrize("source", [".csv", ".jsonl", ".parquet"])
+def test_every_format_comes_out_of_every_format(source, output, tmp_path):
+    path = tmp_path / f"texts{source}"
+    if source == ".csv":
+        write_csv(path, ROWS)
+    elif source == ".jsonl":
+        write_jsonl(path, ROWS)
+    else:
+        pd.DataFrame({"id": range(ROWS), "text": texts(ROWS)}).to_parquet(path)
+    summary = score(make(path, output, keep_columns=True))
+    frame = expect_all(path.with_name(f"scored{output}"))
+    assert list(frame.columns) == ["id", "text", "row", "class", "probability_even", "probability_odd"]
+    assert list(frame["text"]) == texts(ROWS)
+    assert list(frame["id"].astype(int)) == list(range(ROWS))
+    assert (summary.state.rows, summary.found, sum(summary.state.counts)) == (ROWS, 0, ROWS)
+    assert summary.state.truncated == sum(len(text) > 20 for text in texts(ROWS))
+    assert nothing_left(tmp_path)
+
+
+def test_parquet_keeps_the_types_of_parquet(tmp_path):
+    frame = pd.DataFrame(
+        {"text": texts(3), "when": pd.to_datetime(["2020-01-01", None, "2021-01-01"]), "tags": [["a"], [], None]}
+    )
+    frame["kind"] = pd.Categorical(["x", "y", "x"])
+    frame.to_parquet(tmp_path / "texts.parquet")
+    score(make(tmp_path / "texts.parquet", ".parquet", keep_columns=True))
+    kept = pd.read_parquet(tmp_path / "scored.parquet")
+    assert kept["when"].dtype.kind == "M"
+    assert list(kept["kind"]) == ["x", "y", "x"]
+    assert list(kept["tags"][0]) == ["a"]
+
+
+def test_without_keep_columns_a_row_is_found_by_its_number(given):
+    score(make(given))
+    frame = expect_all(given.with_name("scored.csv"))
+    assert list(frame.columns) == ["row", "class", "probability_even", "probability_odd"]
+    lines = given.read_text(encoding="utf-8").split("\n")
+    assert [lines[number - 1].split(",")[0] for number in frame["row"]] == [str(row) for row in range(ROWS)]
+
+
+def test_bad_rows_stop_it_before_it_begins_or_are_listed(tmp_path):
+    path = tmp_path / "texts.jsonl"
+    lines = [json.dumps({"text": text}) for text in texts(ROWS)]
+    path.write_text("\n".join([*lines[:9], '{"text": ""}', "no", *lines[9:], "[]"]), encoding="utf-8")
+    with pytest.raises(InputError, match=r"has 3 rows that cannot be scored:\n  row 10: .*empty"):
+        score(make(path))
+    assert nothing_left(tmp_path)
+    summary = score(make(path, skip_bad_rows=True))
+    assert (summary.state.rows, summary.state.bad) == (ROWS, 3)
+    expect_all(tmp_path / "scored.csv", [*range(1, 10), *range(12, 26)])
+    listed = [json.loads(line) for line in (tmp_path / "scored.csv.bad-rows.jsonl").read_text().splitlines()]
+    assert [each["row"] for each in listed] == [10, 11, 26]
+
+
+class StoppedError(Exception):
+    pass
+
+
+def stop_after(chunks: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The model raises when it is asked for one chunk more."""
+    left = iter(range(chunks))
+
+    class Stops(Checksums):
+        def score(self, given):
+            if next(left, None) is None:
+                raise StoppedError
+            return super().score(given)
+
+    monkeypatch.setattr(job, "load_scorer", lambda path: Stops())
+
+
+def begin(given: Path, monkeypatch: pytest.MonkeyPatch, **settings: object) -> None:
+    stop_after(2, monkeypatch)
+    with pytest.raises(StoppedError):
+        score(make(given, **settings))
+    assert not given.with_name("scored.csv").exists()
+    monkeypatch.setattr(job, "load_scorer", lambda path: Checksums())
+
+
+def test_it_goes_on_where_it_was_also_with_other_chunks(given, monkeypatch):
+    begin(given, monkeypatch)
+    summary = score(make(given, chunk_rows=7))
+    assert (summary.found, summary.state.rows) == (8, ROWS)
+    expect_all(given.with_name("scored.csv"))
+
+
+def test_another_input_model_or_format_is_refused(given, monkeypatch):
+    begin(given, monkeypatch)
+    original = given.read_bytes()
+    given.write_bytes(original.replace(b"film 20", b"film 21"))
+    with pytest.raises(InputError, match=r"begun with another input\. Give the same command"):
+        score(make(given))
+    given.write_bytes(original)
+    with pytest.raises(InputError, match="begun with another choice of columns"):
+        score(make(given, keep_columns=True))
+    monkeypatch.setattr(Checksums, "fingerprint", "another")
+    with pytest.raises(InputError, match="begun with another model"):
+        score(make(given))
+    monkeypatch.undo()
+    monkeypatch.setattr(job, "load_scorer", lambda path: Checksums())
+    score(make(given))
+    expect_all(given.with_name("scored.csv"))
+
+
+def test_an_input_that_changes_meanwhile_is_noticed(given, monkeypatch):
+    class Changes(Checksums):
+        def score(self, texts):
+            os.utime(given, (1, 1))
+            return super().score(texts)
+
+    monkeypatch.setattr(job, "load_scorer", lambda path: Changes())
+    with pytest.raises(InputError, match="changed while it was scored"):
+        score(make(given))
+    assert not given.with_name("scored.csv").exists()
+
+
+def test_an_output_that_is_there_is_left_alone(given):
+    given.with_name("scored.csv").write_text("mine")
+    with pytest.raises(InputError, match=r"scored.csv' exists"):
+        score(make(given))
+    assert given.with_name("scored.csv").read_text() == "mine"
+
+
+def test_a_full_disk_is_told_and_what_was_scored_is_kept(given, monkeypatch):
+    appended = Journal._append
+
+    def full(self, name, data):
+        if self.state.rows >= 8:
+            raise OSError(28, "No space left on device")
+        appended(self, name, data)
+
+    monkeypatch.setattr(Journal, "_append", full)
+    with pytest.raises(InputError, match=r"No space left on device.*8 rows are kept"):
+        score(make(given))
+    monkeypatch.setattr(Journal, "_append", appended)
+    assert score(make(given)).found == 8
+    expect_all(given.with_name("scored.csv"))
+
+
+def test_two_processes_do_not_score_into_one_file(given, monkeypatch):
+    class Second(Checksums):
+        def score(self, texts):
+            with pytest.raises(InputError, match="another process is scoring"):
+                score(make(given))
+            return super().score(texts)
+
+    monkeypatch.setattr(job, "load_scorer", lambda path: Second())
+    score(make(given))
+    expect_all(given.with_name("scored.csv"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"output": Path("nowhere/scored.csv")}, "there is no directory 'nowhere'"),
+        ({"output": Path("scored.txt")}, "kind of file that can be written"),
+        ({"chunk_rows": 0}, "at least 1"),
+    ],
+)
+def test_what_cannot_work_is_refused(settings, message, given):
+    given_job = make(given)
+    with pytest.raises(InputError, match=message):
+        score(Job(**{**given_job.__dict__, **settings}))
+
+
+def test_columns_of_ours_are_not_written_twice(tmp_path):
+    (tmp_path / "texts.csv").write_text("text,class\na,b\n")
+    with pytest.raises(InputError, match="two columns 'class'"):
+        score(make(tmp_path / "texts.csv", keep_columns=True))
+    score(make(tmp_path / "texts.csv"))
+
+
+def killed(given_job: Job, moment: int, half: bool) -> bool:
+    """Scores in a process that kills itself at its `moment`-th step on the disk; says whether it came so far.
+
+    Args:
+        half: whether the step is half done: of what is appended, a part is written.
+    """
+    process = multiprocessing.get_context("fork").Process(target=_score_until, args=(given_job, moment, half))
+    process.start()
+    process.join()
+    assert process.exitcode in (0, -signal.SIGKILL)
+    return process.exitcode != 0
+
+
+def _score_until(given_job: Job, moment: int, half: bool) -> None:
+    left = iter(range(moment))
+
+    def step(function: Callable[..., object]) -> Callable[..., object]:
+        def call(*arguments: object, **named: object) -> object:
+            if next(left, None) is None:
+                if half and function is appended:
+                    _, name, data = arguments
+                    appended(arguments[0], name, data[: len(data) // 2])
+                os.kill(os.getpid(), signal.SIGKILL)
+            return function(*arguments, **named)
+
+        return call
+
+    appended = Journal._append
+    Journal._append = step(appended)
+    for name in ("replace", "unlink", "rmdir", "mkdir"):
+        setattr(Path, name, step(getattr(Path, name)))
+    os.fsync, os.truncate = step(os.fsync), step(os.truncate)
+    with suppress(InputError):  # it was finished but for a few leftovers
+        score(given_job)
+    os._exit(0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("suffix", "half"), [(".csv", True), (".parquet", False)])
+def test_a_kill_at_any_step_loses_and_repeats_nothing(suffix, half, tmp_path):
+    path = tmp_path / "texts.jsonl"
+    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts(ROWS)) + "no\n", encoding="utf-8")
+    given_job = make(path, suffix, skip_bad_rows=True, chunk_rows=10)
+    moment, kills = 0, 0
+    while killed(given_job, moment, half):
+        kills += 1
+        # Each moment once from the beginning, and once more in a process that goes on.
+        killed(given_job, moment, half)
+        if given_job.output.exists() and not (given_job.working / JOURNAL).exists():
+            with pytest.raises(InputError, match="exists"):
+                score(given_job)
+        else:
+            score(given_job)
+        expect_all(given_job.output)
+        assert len(given_job.bad_rows.read_text().splitlines()) == 1
+        assert nothing_left(tmp_path)
+        given_job.output.unlink()
+        given_job.bad_rows.unlink()
+        moment += 1
+    assert kills > 15
+
+
+def test_output_of_many_chunks_is_that_of_one(given):
+    score(make(given, chunk_rows=1))
+    many = given.with_name("scored.csv").read_bytes()
+    given.with_name("scored.csv").unlink()
+    score(make(given, chunk_rows=1000))
+    assert given.with_name("scored.csv").read_bytes() == many
+    assert next(csv.reader(many.decode().splitlines())) == ["row", "class", "probability_even", "probability_odd"]

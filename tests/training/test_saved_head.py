@@ -1,0 +1,179 @@
+"""The head of a run as a small directory: it says what the run said, and nothing of it goes unnoticed when it is damaged."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from safetensors.numpy import load_file
+
+from tfq_llm import InputError, data, load_run
+from tfq_llm.cache import directory_digests
+from tfq_llm.cli import main
+from tfq_llm.config import load_config
+from tfq_llm.pipelines.configs import find
+from tfq_llm.pipelines.evaluate import evaluate
+from tfq_llm.pipelines.train import train
+from tfq_llm.training.keep import keep_head
+from tfq_llm.training.provenance import Provenance
+from tfq_llm.training.run import RunDirectory
+from tfq_llm.training.saved_head import SavedHead
+
+SAVED = Path(__file__).parents[2] / "saved_models" / "movie-reviews"
+
+
+@pytest.fixture
+def run(config, tmp_path) -> Path:
+    train(config, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def front_matter(directory: Path) -> dict:
+    return yaml.safe_load((directory / "card.md").read_text(encoding="utf-8").split("---")[1])
+
+
+def test_a_saved_head_says_what_its_run_says(run, config, tmp_path):
+    keep_head([run], tmp_path / "heads" / "blobs", licence="MIT", commands=["make it"])
+    kept, trained = load_run(tmp_path / "heads" / "blobs"), load_run(run)
+    dataset = data.load_embeddings(config.data.embeddings)
+    np.testing.assert_array_equal(kept.probabilities(dataset.embeddings), trained.probabilities(dataset.embeddings))
+    assert kept.class_names == trained.class_names
+    np.testing.assert_array_equal(kept.unseen_rows(dataset), trained.unseen_rows(dataset))
+    assert len(kept.unseen_rows(dataset)) == len(dataset) - 30
+    of_run, of_head = (
+        json.loads(evaluate(path, config.data.embeddings, None, None, as_json=True)) for path in (run, kept_at(tmp_path))
+    )
+    assert of_run == of_head
+    scored = RunDirectory(run).results()[-1]
+    card = front_matter(kept_at(tmp_path))
+    assert card["license"] == "mit"
+    assert card["model-index"][0]["results"][0]["metrics"][0]["value"] == pytest.approx(scored.accuracy, abs=1e-4)
+    assert "    make it\n" in (kept_at(tmp_path) / "card.md").read_text(encoding="utf-8")
+
+
+def kept_at(tmp_path: Path) -> Path:
+    return tmp_path / "heads" / "blobs"
+
+
+def test_of_several_runs_the_one_that_validates_best_is_kept(run, config, tmp_path):
+    deeper = config.model_copy(update={"head": config.head.model_copy(update={"encoder_layers": 2})})
+    train(deeper, tmp_path / "deeper")
+    losses = {}
+    for path in (run, tmp_path / "deeper"):
+        epochs = json.loads((path / "history" / "head-given.json").read_text())["epochs"]
+        losses[load_config(path / "config.yaml").head.encoder_layers] = min(epoch["val_loss"] for epoch in epochs)
+    saved = keep_head([run, tmp_path / "deeper"], tmp_path / "best")
+    assert saved.config.head.encoder_layers == min(losses, key=losses.get)
+    text = (tmp_path / "best" / "card.md").read_text(encoding="utf-8")
+    assert re.search(r"\| encoder_layers +\| validation loss", text)
+    assert all(f"{loss:.4f}" in text for loss in losses.values())
+    other_rows = config.model_copy(update={"seed": 1})
+    train(other_rows, tmp_path / "other")
+    with pytest.raises(InputError, match="learned from different rows"):
+        keep_head([run, tmp_path / "other"], tmp_path / "never")
+    assert not (tmp_path / "never").exists()
+
+
+def test_a_directory_that_is_there_is_replaced_only_if_wanted(run, tmp_path):
+    keep_head([run], tmp_path / "head")
+    with pytest.raises(InputError, match=r"exists.*--replace"):
+        keep_head([run], tmp_path / "head")
+    (tmp_path / "head" / "1").mkdir()
+    with pytest.raises(InputError, match="replaces nothing but a saved head"):
+        keep_head([run], tmp_path / "head", replace=True)
+    (tmp_path / "head" / "1").rmdir()
+    (tmp_path / "head" / "stale").touch()
+    keep_head([run], tmp_path / "head", replace=True)
+    assert not (tmp_path / "head" / "stale").exists()
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
+
+
+@pytest.mark.parametrize("name", ["head.json", "config.yaml", "head.safetensors", "MANIFEST.json"])
+def test_a_damaged_file_is_refused(name, run, tmp_path):
+    keep_head([run], tmp_path / "head")
+    file = tmp_path / "head" / name
+    file.write_bytes(file.read_bytes().replace(b"a", b"b"))
+    with pytest.raises(InputError, match="damaged"):
+        load_run(tmp_path / "head")
+    file.unlink()
+    with pytest.raises(InputError, match=r"damaged|not a run directory"):
+        load_run(tmp_path / "head")
+
+
+def test_a_later_format_is_refused(run, tmp_path):
+    keep_head([run], tmp_path / "head")
+    facts = json.loads((tmp_path / "head" / "head.json").read_text()) | {"format": 2}
+    (tmp_path / "head" / "head.json").write_text(json.dumps(facts))
+    with pytest.raises(InputError, match="of format 2, and this version of tfq_llm reads format 1"):
+        load_run(tmp_path / "head")
+
+
+def test_a_run_that_is_not_finished_is_refused(run, tmp_path):
+    (run / "model" / "model.json").unlink()
+    with pytest.raises(InputError, match="is not finished"):
+        keep_head([run], tmp_path / "head")
+    with pytest.raises(InputError, match="not a run directory"):
+        keep_head([tmp_path], tmp_path / "head")
+
+
+def with_facts(tmp_path: Path, **changed: object) -> Path:
+    """A copy of the committed head with other facts and a manifest that fits."""
+    copy = tmp_path / "copy"
+    shutil.copytree(SAVED, copy)
+    facts = json.loads((copy / "head.json").read_text(encoding="utf-8")) | changed
+    (copy / "head.json").write_text(json.dumps(facts), encoding="utf-8")
+    (copy / "MANIFEST.json").write_text(json.dumps(directory_digests(copy)))
+    return copy
+
+
+def test_the_head_that_comes_with_the_project_is_small_and_whole():
+    assert sum(path.stat().st_size for path in SAVED.iterdir()) <= 100_000
+    assert json.loads((SAVED / "MANIFEST.json").read_text()) == directory_digests(SAVED)
+    saved = SavedHead.read(SAVED)
+    assert [weight.shape for weight in saved.head().get_weights()] == [weight.shape for weight in saved.weights]
+    assert len(saved.seen) == 2 * saved.config.data.per_class
+    assert load_file(SAVED / "head.safetensors")["seen"].shape == (len(saved.seen), 5)
+    metrics = front_matter(SAVED)["model-index"][0]["results"][0]["metrics"][0]
+    low, high = metrics["interval_95"]
+    assert 0.7 < low < metrics["value"] < high < 0.9
+
+
+def test_it_says_of_the_examples_what_its_card_says(capsys):
+    examples = SavedHead.read(SAVED).facts["examples"]
+    card = (SAVED / "card.md").read_text(encoding="utf-8")
+    assert main(["predict", str(SAVED), *(example["text"] for example in examples), "--json"]) == 0
+    for example, line in zip(examples, capsys.readouterr().out.splitlines(), strict=True):
+        said = json.loads(line)
+        assert (said["text"], said["class"]) == (example["text"], example["class"])
+        assert said["probabilities"][said["class"]] == pytest.approx(example["probability"], abs=1e-3)
+        assert re.search(rf"\| {re.escape(example['text'])} +\| {example['class']} +\| {example['probability']:.3f} ", card)
+
+
+def test_another_sentence_encoder_under_its_name_is_refused(tmp_path):
+    encoder = SavedHead.read(SAVED).facts["encoder"]
+    copy = with_facts(tmp_path, encoder=encoder | {"fingerprint": "0" * 64})
+    with pytest.raises(InputError, match=r"fingerprint 0000.*'minilm' now has"):
+        load_run(copy)
+
+
+@pytest.mark.slow
+def test_its_score_holds_on_the_rows_it_has_not_seen_and_a_short_training_comes_near(tmp_path):
+    saved = SavedHead.read(SAVED)
+    result = json.loads(evaluate(SAVED, "movie-reviews", None, None, as_json=True))
+    promised = Provenance.of_saved_head(saved).quantum
+    # The data as they come have a few texts with contradictory labels, which no run uses.
+    assert promised.test_rows <= result["test_rows"] <= promised.test_rows + 20
+    assert result["accuracy"] == pytest.approx(promised.accuracy, abs=0.005)
+    settings = load_config(find("saved-head"), ["data.per_class=400", "head_training.epochs=8", "data.test_rows=1000"])
+    settings = settings.model_copy(update={"head": saved.config.head})
+    train(settings, tmp_path / "run")
+    short = keep_head([tmp_path / "run"], tmp_path / "head")
+    assert [weight.shape for weight in short.weights] == [weight.shape for weight in saved.weights]
+    assert short.facts["encoder"] == saved.facts["encoder"]
+    reached = Provenance.of_saved_head(short).quantum
+    assert promised.accuracy - 0.12 < reached.accuracy < promised.accuracy + 0.04

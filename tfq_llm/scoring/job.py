@@ -1,0 +1,201 @@
+"""Scores a file: reads, scores, appends and counts chunk by chunk, and goes on where a killed process was."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfq_llm.cache import file_digest, to_disk
+from tfq_llm.checks import whole_number
+from tfq_llm.errors import InputError
+from tfq_llm.progress import Progress
+from tfq_llm.scoring.chunks import Chunk, chunks, survey
+from tfq_llm.scoring.inputs import Input, open_input
+from tfq_llm.scoring.journal import Journal, State, begun, check_same, locked
+from tfq_llm.scoring.models import Scorer, Scores, load_scorer
+from tfq_llm.scoring.outputs import Output, make_output
+from tfq_llm.scoring.workers import Here, Workers
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is scored.
+
+    Attributes:
+        model: an exported model, a finished run or a saved head.
+        input: a `.csv`, `.jsonl` or `.parquet` file with a text a row.
+        output: a file of one of these kinds, which must not be there yet.
+        text_column: the column of the texts; default: the one called "text" or "sentence".
+        keep_columns: write the input's columns too.
+        skip_bad_rows: leave rows out that cannot be scored, and list them in a file beside the output.
+        chunk_rows: rows scored, written and counted at a time; a killed process loses no more than what it worked on.
+        cluster: the address of a Ray cluster to score on; None for this process.
+    """
+
+    model: Path
+    input: Path
+    output: Path
+    text_column: str | None = None
+    keep_columns: bool = False
+    skip_bad_rows: bool = False
+    chunk_rows: int = 2048
+    cluster: str | None = None
+
+    @property
+    def working(self) -> Path:
+        """Where rows are until the output is complete."""
+        return self.output.with_name(f"{self.output.name}.scoring")
+
+    @property
+    def bad_rows(self) -> Path:
+        """Where the rows are listed that were left out."""
+        return self.output.with_name(f"{self.output.name}.bad-rows.jsonl")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What came of it.
+
+    Attributes:
+        state: at the end.
+        found: rows that were scored before this process began.
+        class_names: of `state.counts`.
+    """
+
+    state: State
+    found: int
+    class_names: tuple[str, ...]
+
+
+def score(job: Job) -> Summary:
+    """Scores a file to its end, or goes on with it. The output appears when it is complete.
+
+    Raises:
+        InputError: model, input or output cannot be used; the input has bad rows; what was begun had another input, model or
+            format; the input changed meanwhile; or the disk is full. What was scored before is kept.
+    """
+    whole_number("the number of rows of a chunk", job.chunk_rows, 1)
+    given = open_input(job.input, job.text_column)
+    if not job.output.parent.is_dir():
+        raise InputError(f"there is no directory '{job.output.parent}' to write '{job.output.name}' to.")
+    if not job.working.exists():
+        _refuse_existing(job)
+    scorer = load_scorer(job.model)
+    output = make_output(job.output, given, scorer.class_names, job.keep_columns)
+    with locked(job.working), _unchanged(job.input) as check:
+        journal = _opened(job, given, scorer, output)
+        found = journal.state.rows
+        if not journal.state.is_complete:
+            with _workers(job, scorer) as workers:
+                _score_rest(job, given, journal, output, workers, scorer)
+            check()
+            journal.append(replace(journal.state, is_complete=True), b"", b"")
+        if not job.output.exists():
+            output.finish(journal.rows_file, job.output)
+        to_disk(job.output.parent)  # the output's name, before the working files go
+        if journal.bad_rows_file.exists():
+            journal.bad_rows_file.replace(job.bad_rows)
+        journal.remove()
+    return Summary(journal.state, found, scorer.class_names)
+
+
+def _opened(job: Job, given: Input, scorer: Scorer, output: Output) -> Journal:
+    """The journal of what was begun, or a new one."""
+    identity = {
+        "input": file_digest(job.input),
+        "model": scorer.fingerprint,
+        "text column": given.text_column,
+        "choice of columns": job.keep_columns,
+        "format": job.output.suffix.lower(),
+    }
+    there = begun(job.working)
+    if there is None or not there[2].is_complete:
+        _refuse_existing(job)
+    if there is None:
+        surveyed = survey(given, all_columns=job.keep_columns, skip_bad_rows=job.skip_bad_rows)
+        journal = Journal(job.working, identity, surveyed._asdict(), State(counts=(0,) * len(scorer.class_names)))
+        journal.append(journal.state, output.begin(), b"")
+        return journal
+    was, facts, state = there
+    check_same(job.working, was, identity)
+    if facts["bad"] and not job.skip_bad_rows:
+        raise InputError(f"'{job.working}' was begun with --skip-bad-rows: give it again, or delete that directory.")
+    if not state.is_complete:
+        logger.info("going on behind %s rows that are scored", f"{state.rows:,}")
+    return Journal(job.working, identity, facts, state)
+
+
+def _refuse_existing(job: Job) -> None:
+    if job.output.exists():
+        raise InputError(f"'{job.output}' exists: delete it, or give another --output.")
+
+
+def _score_rest(job: Job, given: Input, journal: Journal, output: Output, workers: Workers, scorer: Scorer) -> None:
+    state, clock = journal.state, time.monotonic()
+    rest = chunks(given, state.position, job.chunk_rows, all_columns=job.keep_columns)
+    with Progress(f"scoring {job.input.name}", journal.facts["rows"], "rows", initial=state.rows) as progress:
+        for chunk, scores in workers.scored(rest):
+            now = time.monotonic()
+            state, clock = _advanced(journal.state, chunk, scores, now - clock), now
+            journal.append(state, output.rows(chunk.rows, scores.probabilities), _listed(chunk))
+            progress.update(len(chunk.rows))
+
+
+def _advanced(state: State, chunk: Chunk, scores: Scores, seconds: float) -> State:
+    classes = np.bincount(scores.probabilities.argmax(axis=1), minlength=len(state.counts))
+    return replace(
+        state,
+        position=chunk.after,
+        rows=state.rows + len(chunk.rows),
+        bad=state.bad + len(chunk.bad),
+        counts=tuple(int(count) for count in state.counts + classes),
+        truncated=state.truncated + scores.truncated,
+        seconds=state.seconds + seconds,
+    )
+
+
+def _listed(chunk: Chunk) -> bytes:
+    """The bad rows of a chunk as lines of JSON."""
+    lines: list[dict[str, Any]] = [{"row": row.number, "problem": row.problem} for row in chunk.bad]
+    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode("utf-8", "replace")
+
+
+@contextmanager
+def _unchanged(path: Path) -> Iterator[Any]:
+    """Yields a function that raises InputError if a file changed since."""
+
+    def stamp() -> tuple[int, int]:
+        found = path.stat()
+        return found.st_size, found.st_mtime_ns
+
+    before = stamp()
+
+    def check() -> None:
+        if stamp() != before:
+            raise InputError(
+                f"'{path}' changed while it was scored, so that its rows are not of one file: delete the directory beside the "
+                "output and score it anew."
+            )
+
+    yield check
+
+
+@contextmanager
+def _workers(job: Job, scorer: Scorer) -> Iterator[Workers]:
+    if job.cluster is None:
+        yield Here(scorer)
+        return
+    from tfq_llm.scoring.cluster import RayWorkers
+
+    with RayWorkers(job.cluster, job.model.absolute(), scorer.fingerprint) as workers:
+        yield workers

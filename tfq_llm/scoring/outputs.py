@@ -1,0 +1,152 @@
+"""Scored rows as bytes of a `.csv`, `.jsonl` or `.parquet` file, which are appended chunk by chunk."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from tfq_llm.errors import InputError
+from tfq_llm.scoring.inputs import SUFFIXES, Input, Row
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+WHOLE = "whole.parquet"
+"""Beside the working file: the Parquet file while it is written."""
+
+_DIGITS = 6
+_PREFIX = "probability_"
+
+
+class Output(Protocol):
+    """A format."""
+
+    def begin(self) -> bytes:
+        """What is before the first row."""
+
+    def rows(self, rows: Sequence[Row], probabilities: np.ndarray) -> bytes:
+        """Rows, with class probabilities [rows, classes]."""
+
+    def finish(self, working: Path, target: Path) -> None:
+        """Makes what was appended to the working file the finished file, in one step."""
+
+
+def make_output(target: Path, given: Input, class_names: Sequence[str], keep_columns: bool) -> Output:
+    """The format that the suffix of a file asks for.
+
+    Args:
+        target: the file.
+        given: what is scored.
+        class_names: in the order of the probabilities.
+        keep_columns: whether the input's columns come before ours.
+
+    Raises:
+        InputError: the kind is not known, or two columns would have the same name; or pyarrow, which writes `.parquet`, is not
+            installed.
+    """
+    suffix = target.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise InputError(f"'{target}' is not a kind of file that can be written; these are: {', '.join(SUFFIXES)}.")
+    kept = given.columns if keep_columns else []
+    probabilities = ["probabilities"] if suffix == ".jsonl" else [f"{_PREFIX}{name}" for name in class_names]
+    names = [*kept, "row", "class", *probabilities]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(
+            f"the output would have two columns '{twice[0]}': rename the input's, or leave out --keep-columns and join by 'row'."
+        )
+    if suffix == ".parquet":
+        return ParquetOutput(given, kept, class_names)
+    return (CsvOutput if suffix == ".csv" else JsonlOutput)(kept, class_names)
+
+
+class CsvOutput:
+    """A header, then the kept columns, the row's number, its class, and a probability for each class."""
+
+    def __init__(self, kept: Sequence[str], class_names: Sequence[str]) -> None:
+        self._kept, self._class_names = kept, class_names
+
+    def begin(self) -> bytes:
+        return _csv([[*self._kept, "row", "class", *(f"{_PREFIX}{name}" for name in self._class_names)]])
+
+    def rows(self, rows: Sequence[Row], probabilities: np.ndarray) -> bytes:
+        return _csv(
+            [
+                *(_as_text(row.values.get(name)) for name in self._kept),
+                row.number,
+                self._class_names[given.argmax()],
+                *(f"{value:.{_DIGITS}f}" for value in given),
+            ]
+            for row, given in zip(rows, probabilities, strict=True)
+        )
+
+    def finish(self, working: Path, target: Path) -> None:
+        working.replace(target)
+
+
+class JsonlOutput:
+    """An object a line: the kept columns, "row", "class", and "probabilities" by class."""
+
+    def __init__(self, kept: Sequence[str], class_names: Sequence[str]) -> None:
+        self._kept, self._class_names = kept, class_names
+
+    def begin(self) -> bytes:
+        return b""
+
+    def rows(self, rows: Sequence[Row], probabilities: np.ndarray) -> bytes:
+        lines = []
+        for row, given in zip(rows, probabilities, strict=True):
+            by_class = {name: round(float(value), _DIGITS) for name, value in zip(self._class_names, given, strict=True)}
+            scored = {"row": row.number, "class": self._class_names[given.argmax()], "probabilities": by_class}
+            kept = {name: row.values[name] for name in self._kept if name in row.values}
+            lines.append(json.dumps(kept | scored, ensure_ascii=False, default=str) + "\n")
+        return "".join(lines).encode("utf-8", "replace")
+
+    def finish(self, working: Path, target: Path) -> None:
+        working.replace(target)
+
+
+class ParquetOutput:
+    """The kept columns, with their types if they come from Parquet and else as strings; "row", "class", float32 probabilities."""
+
+    def __init__(self, given: Input, kept: Sequence[str], class_names: Sequence[str]) -> None:
+        from tfq_llm.scoring import parquet
+
+        self._parquet, self._class_names = parquet, class_names
+        typed: pa.Schema | None = getattr(given, "schema", None)
+        self._schema, self._strings = parquet.scored_schema(kept, typed, class_names), () if typed else tuple(kept)
+
+    def begin(self) -> bytes:
+        return self._parquet.stream_of(self._schema, [])
+
+    def rows(self, rows: Sequence[Row], probabilities: np.ndarray) -> bytes:
+        records: list[dict[str, Any]] = []
+        for row, given in zip(rows, probabilities.tolist(), strict=True):
+            record = row.values | {name: _as_text(row.values.get(name), None) for name in self._strings}
+            record |= {"row": row.number, "class": self._class_names[int(np.argmax(given))]}
+            records.append(record | {f"{_PREFIX}{name}": value for name, value in zip(self._class_names, given, strict=True)})
+        return self._parquet.stream_of(self._schema, records)
+
+    def finish(self, working: Path, target: Path) -> None:
+        whole = working.with_name(WHOLE)
+        self._parquet.write_parquet(working, self._schema, whole)
+        whole.replace(target)
+
+
+def _csv(rows: Any) -> bytes:
+    written = io.StringIO(newline="")
+    csv.writer(written, lineterminator="\n").writerows(rows)
+    return written.getvalue().encode("utf-8", "replace")
+
+
+def _as_text(value: Any, missing: str | None = "") -> str | None:
+    """A value of any format as a field of text."""
+    if value is None or isinstance(value, str):
+        return missing if value is None else value
+    return json.dumps(value, ensure_ascii=False, default=str)

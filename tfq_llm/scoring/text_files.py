@@ -1,0 +1,168 @@
+"""`.csv` and `.jsonl` as inputs: a line in memory at a time, and the offset of every row."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from tfq_llm.data.columns import choose_column
+from tfq_llm.data.tables import bad_row
+from tfq_llm.errors import InputError
+from tfq_llm.scoring.inputs import START, Position, Row, text_problem
+
+MAX_LINE = 1 << 24
+"""Bytes of a line, and characters of a field: more is a file without line breaks, or a quotation mark that nothing closes."""
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class _Lines:
+    """The lines of a file as text, and what is known of those that were read since `problem` was last cleared.
+
+    Attributes:
+        position: of the next line.
+        problem: why a line that was read is no text; what is wrong in it is replaced.
+    """
+
+    def __init__(self, path: Path, file: IO[bytes], start: Position) -> None:
+        self._path, self._file = path, file
+        self.position, self.problem = start, None  # type: Position, str | None
+        file.seek(start.offset)
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        line = self._file.readline(MAX_LINE + 1)
+        if not line:
+            raise StopIteration
+        if len(line) > MAX_LINE:
+            raise bad_row(self._path, self.position.before + 1, f"the line is longer than {MAX_LINE:,} bytes.")
+        is_first = self.position.offset == 0
+        self.position = Position(self.position.offset + len(line), self.position.before + 1)
+        if is_first:
+            line = line.removeprefix(_BYTE_ORDER_MARK)
+        try:
+            text = line.decode("utf-8")
+        except UnicodeDecodeError as error:
+            self.problem = f"the byte 0x{line[error.start]:02x} is not UTF-8."
+            text = line.decode("utf-8", "replace")
+        if "\0" in text:
+            self.problem = "holds a NUL character; this is not text."
+            text = text.replace("\0", "")
+        return text
+
+
+class _TextFile:
+    """What both kinds have in common."""
+
+    unit = "bytes"
+
+    def __init__(self, path: Path, text_column: str | None) -> None:
+        self.path = path
+        try:
+            self.size = path.stat().st_size
+            with path.open("rb") as file:
+                self.columns = self._read_columns(_Lines(path, file, START))
+        except OSError as error:
+            raise InputError(f"cannot read '{path}': {error.strerror or error}.") from error
+        self.text_column = choose_column("text", text_column, self.columns, f"'{path}'")
+
+    def _read_columns(self, lines: _Lines) -> list[str]:
+        raise NotImplementedError
+
+    def _row(self, number: int, values: dict[str, Any], problem: str | None, after: Position) -> Row:
+        if problem is None and self.text_column not in values:
+            problem = f"the column '{self.text_column}' is missing."
+        if problem is None:
+            problem = text_problem(values[self.text_column], self.text_column)
+        if problem is not None:
+            return Row(number, {}, "", problem, after)
+        return Row(number, values, values[self.text_column], None, after)
+
+
+class CsvInput(_TextFile):
+    """Comma-separated values with a header; fields may be quoted and then hold commas and line breaks."""
+
+    def rows(self, start: Position = START, *, all_columns: bool = True) -> Iterator[Row]:
+        with self.path.open("rb") as file:
+            lines = _Lines(self.path, file, start)
+            reader = _csv_reader(lines)
+            skip_header = start == START
+            while True:
+                number = lines.position.before + 1
+                fields = _next_record(self.path, reader, number)
+                if fields is None:
+                    return
+                problem, lines.problem = lines.problem, None
+                if not fields or skip_header:
+                    skip_header = skip_header and not fields
+                    continue
+                if problem is None and len(fields) != len(self.columns):
+                    problem = f"expected {len(self.columns)} fields, found {len(fields)}."
+                values = {} if problem else dict(zip(self.columns, fields, strict=True))
+                yield self._row(number, values, problem, lines.position)
+
+    def _read_columns(self, lines: _Lines) -> list[str]:
+        reader = _csv_reader(lines)
+        while (fields := _next_record(self.path, reader, lines.position.before + 1)) is not None:
+            if lines.problem:
+                raise bad_row(self.path, lines.position.before, lines.problem)
+            if fields:
+                return fields
+        raise InputError(f"'{self.path}' is empty.")
+
+
+def _csv_reader(lines: _Lines) -> Iterator[list[str]]:
+    csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE))
+    return csv.reader(lines, strict=True)
+
+
+def _next_record(path: Path, reader: Iterator[list[str]], number: int) -> list[str] | None:
+    """The next record, which begins on line `number`; an empty one for a line that is empty, None at the end."""
+    try:
+        return next(reader, None)
+    except csv.Error as error:
+        raise bad_row(path, number, f"its quotation marks do not match ({error}); no row behind it can be told.") from error
+
+
+class JsonlInput(_TextFile):
+    """One JSON object a line; the columns are those of the first."""
+
+    def rows(self, start: Position = START, *, all_columns: bool = True) -> Iterator[Row]:
+        with self.path.open("rb") as file:
+            lines = _Lines(self.path, file, start)
+            for line in lines:
+                problem, lines.problem = lines.problem, None
+                if not line.strip():
+                    continue
+                values: dict[str, Any] = {}
+                if problem is None:
+                    values, problem = _object(line)
+                if problem is None and all_columns and (others := values.keys() - set(self.columns)):
+                    problem = f"the column '{min(others)}' is not in the first row."
+                yield self._row(lines.position.before, values, problem, lines.position)
+
+    def _read_columns(self, lines: _Lines) -> list[str]:
+        for line in lines:
+            if not line.strip():
+                continue
+            values, problem = _object(line)
+            if lines.problem or problem:
+                raise bad_row(self.path, lines.position.before, str(lines.problem or problem))
+            return list(values)
+        raise InputError(f"'{self.path}' is empty.")
+
+
+def _object(line: str) -> tuple[dict[str, Any], str | None]:
+    """The object of a line, or why there is none."""
+    try:
+        values = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        return {}, f"not valid JSON ({error})."
+    if not isinstance(values, dict):
+        return {}, f'expected a JSON object such as {{"text": …}}, found {line[:40]!r}.'
+    return values, None
