@@ -18,6 +18,8 @@ TFDS = ["importlib-resources", "tensorflow-datasets>=4.9.7", "tensorflow-metadat
 
 CLUSTER = ["ray>=2.40"]
 
+DOCS = ["furo", "ipykernel", "myst-nb", "nbconvert", "sphinx>=8.1"]
+
 setup(
     name="tfq-llm",
     version="0.1.0",
@@ -75,10 +77,12 @@ setup(
     ],
     extras_require={
         "cluster": CLUSTER,
+        "docs": DOCS,
         "tfds": TFDS,
         "dev": [
             "build",
             "hypothesis",
+            "import-linter",
             "mypy",
             "pandas-stubs",
             "playwright",
@@ -91,6 +95,7 @@ setup(
             "types-requests",
             "types-tqdm",
             *CLUSTER,
+            *DOCS,
             *TFDS,
         ],
     },
