@@ -30,6 +30,7 @@ COMMANDS = (
     "ionq",
     "study",
     "report",
+    "export",
 )
 Command = Callable[..., tuple[str, str]]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,11 +35,22 @@ import numpy as np, tensorflow as tf, tensorflow_text
 
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> SentenceEncoder:
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where these tests keep tiny sentence encoders and their embeddings."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TFQ_LLM_CACHE", str(cache))
+
+
+@pytest.fixture(scope="session")
+def tiny(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> SentenceEncoder:
     """A sentence encoder with 32 dimensions that reads 48 tokens."""
     directory = write_sentence_transformers(tmp_path_factory.mktemp("tiny") / "tiny-bert", "bert")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TFQ_LLM_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("TFQ_LLM_CACHE", str(cache))
         return tfq_llm.encoders.load(directory, max_tokens=48)
 
 
@@ -53,8 +65,9 @@ def origin() -> Provenance:
 
 @pytest.fixture(scope="session")
 def head_model() -> Callable[..., TrainedModel]:
-    """Makes a head on embeddings of so many dimensions, with random weights: dim, number of classes, settings."""
+    """A head on embeddings, with random weights: dimensions, number of classes, settings. No test alters it."""
 
+    @functools.cache
     def make(dim: int = 7, classes: int = 2, **settings) -> TrainedModel:
         head = quantum_head(dim, classes, HeadConfig(**(SMALL | settings)), seed=3)
         names = CLASSES if classes == 2 else tuple(f"class {n}" for n in range(classes))

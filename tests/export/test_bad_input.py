@@ -70,6 +70,11 @@ def test_a_file_in_the_way(head_model, origin, tmp_path):
         export_model(head_model(), origin, tmp_path / "m" / "n", command="", head_only=True)
 
 
+def test_a_place_that_cannot_be_written(head_model, origin):
+    with pytest.raises(InputError, match="cannot write to the directory '/proc/models/m'"):
+        export_model(head_model(), origin, "/proc/models/m", command="", head_only=True)
+
+
 def test_a_model_without_a_sentence_encoder_is_exported_as_a_head(head_model, origin, tmp_path):
     with pytest.raises(InputError, match="--head-only"):
         export_model(head_model(), origin, tmp_path / "m", command="")

@@ -21,15 +21,17 @@ TEXTS = [f"the movie number {n} is un{'great' * (n % 3)} and naïve; le café {c
 ]
 # Every form that the circuits can take: name → dimensions, classes, settings.
 FORMS = {
-    "one qubit measured": (7, 2, {}),
-    "every qubit measured": (7, 3, {}),
-    "two encoders, averaged": (7, 2, {"num_encoders": 2}),
-    "two encoders, concatenated": (7, 2, {"num_encoders": 2, "merge": "concatenate", "num_qubits": 3}),
-    "no padding": (8, 2, {"padding": "zero"}),
-    "angles of their own": (7, 2, {"shared": False, "reuploads": 3}),
-    "one upload": (7, 2, {"reuploads": 1}),
-    "fixed gain": (7, 2, {"trainable_gain": False, "bias": False}),
-    "two qubits": (3, 2, {"num_qubits": 2, "connectivity": 1, "encoder_connectivity": 1}),
+    "averaged encoders, one upload, fixed gain": (
+        7,
+        2,
+        {"num_encoders": 2, "reuploads": 1, "trainable_gain": False, "bias": False},
+    ),
+    "concatenated encoders, three classes, angles of their own": (
+        7,
+        3,
+        {"num_encoders": 2, "merge": "concatenate", "num_qubits": 3, "shared": False, "reuploads": 3},
+    ),
+    "no padding, two qubits": (4, 2, {"padding": "zero", "connectivity": 1, "encoder_connectivity": 1}),
     "gate by gate": (30, 2, {"num_qubits": 11, "encoder_layers": 1, "connectivity": 1}),
 }
 LOAD_ALL = """
@@ -61,10 +63,7 @@ def test_a_thousand_texts_and_every_form_of_head_on_a_stock_server(
     np.savez(cases / "texts.npz", key="text", inputs=texts, logits=logits, probabilities=softmax(logits))
     for name, (dim, classes, settings) in FORMS.items():
         trained = head_model(dim, classes, **settings)
-        written = export_model(
-            trained, origin, tmp_path / "all" / name.replace(" ", "-").replace(",", ""), command="", head_only=True
-        )
-        (models / name).symlink_to(written)
+        (models / name).symlink_to(export_model(trained, origin, tmp_path / "all" / str(dim), command="", head_only=True))
         rows = np.random.default_rng(5).normal(size=[1000, dim]).astype(np.float32)
         rows[0] = 0
         logits = predict_logits(trained.head, rows)

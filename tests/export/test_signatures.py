@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
+import tfq_llm
 from tfq_llm import InputError, exported
-from tfq_llm.encoders import SentenceEncoder
 from tfq_llm.export import export_model
 from tfq_llm.export.operators import check_operators, stock_operators
 from tfq_llm.training import TrainedModel
@@ -70,49 +72,42 @@ class PythonEncoder(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
     def __call__(self, texts):
-        lengths = tf.numpy_function(lambda rows: np.float32([[len(row), 1.0, 2.0] for row in rows]), [texts], tf.float32)
-        return tf.ensure_shape(lengths, [None, 3])
+        lengths = tf.numpy_function(lambda rows: np.float32([[len(row)] for row in rows]), [texts], tf.float32)
+        return tf.concat([tf.ensure_shape(lengths, [None, 1]), tf.ones([tf.shape(texts)[0], 6])], axis=1)
 
 
 class TextLengths(tf.Module):
-    """A sentence encoder made elsewhere, of stock operators: number of bytes, its square, one."""
+    """A sentence encoder made elsewhere, of stock operators: seven powers of the number of bytes."""
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
     def __call__(self, texts):
         length = tf.cast(tf.strings.length(texts), tf.float32)
-        return tf.stack([length, length**2, tf.ones_like(length)], axis=1)
+        return (length[:, None] / 10) ** tf.range(7.0)
 
 
-def saved_encoder(module: tf.Module, path) -> SentenceEncoder:
-    import tfq_llm
+@pytest.fixture
+def with_encoder(head_model, tmp_path) -> Callable[[tf.Module], TrainedModel]:
+    """Puts a SavedModel of someone else's before a head."""
 
-    tf.saved_model.save(module, str(path))
-    return tfq_llm.encoders.load(path)
+    def make(module: tf.Module) -> TrainedModel:
+        tf.saved_model.save(module, str(tmp_path / "encoder"))
+        head = head_model()
+        return TrainedModel(head.class_names, head.head, tfq_llm.encoders.load(tmp_path / "encoder"), frozenset())
 
-
-def test_a_saved_model_of_stock_operators_is_exported(head_model, origin, tmp_path):
-    encoder = saved_encoder(TextLengths(), tmp_path / "encoder")
-    head = head_model(3)
-    written = export_model(
-        TrainedModel(head.class_names, head.head, encoder, frozenset()), origin, tmp_path / "lengths", command=""
-    )
-    trained = TrainedModel(head.class_names, head.head, encoder, frozenset())
-    np.testing.assert_allclose(
-        exported.load(written).predict(["abc", "a longer one"]), trained.predict(["abc", "a longer one"]), atol=1e-5
-    )
+    return make
 
 
-def test_a_saved_model_with_other_operators_is_refused_and_nothing_is_left(head_model, origin, tmp_path):
-    encoder = saved_encoder(PythonEncoder(), tmp_path / "encoder")
-    head = head_model(3)
+def test_a_saved_model_of_stock_operators_is_exported(with_encoder, origin, tmp_path):
+    trained = with_encoder(TextLengths())
+    model = exported.load(export_model(trained, origin, tmp_path / "lengths", command=""))
+    texts = ["abc", "a longer one"]
+    np.testing.assert_allclose(model.predict(texts), trained.predict(texts), atol=1e-5)
+    assert model.facts.max_tokens is None
+
+
+def test_a_saved_model_with_other_operators_is_refused_and_nothing_is_left(with_encoder, origin, tmp_path):
+    trained = with_encoder(PythonEncoder())
     with pytest.raises(InputError, match=r"EagerPyFunc|PyFunc"):
-        export_model(TrainedModel(head.class_names, head.head, encoder, frozenset()), origin, tmp_path / "out" / "m", command="")
+        export_model(trained, origin, tmp_path / "out" / "m", command="")
     assert not (tmp_path / "out").exists()
-    written = export_model(
-        TrainedModel(head.class_names, head.head, encoder, frozenset()),
-        origin,
-        tmp_path / "out" / "m",
-        command="",
-        head_only=True,
-    )
-    check_operators(written, allow_tfq=False)
+    check_operators(export_model(trained, origin, tmp_path / "m", command="", head_only=True), allow_tfq=False)

@@ -104,6 +104,13 @@ def _results(origin: Provenance) -> str:
 
 
 def _serves(facts: ModelFacts) -> str:
+    if facts.signature == "tfq":
+        needs = "A process has to load the libraries of TensorFlow Quantum's operators first, as `tfq_llm.exported.load` does."
+        return f"{_values(facts)} {needs}"
+    return _values(facts)
+
+
+def _values(facts: ModelFacts) -> str:
     trained = (
         f"It was trained with {_sampling(facts.trained_with)}"
         if facts.trained_with

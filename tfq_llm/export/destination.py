@@ -32,7 +32,7 @@ class Destination:
             InputError: the version is not a whole number, the name cannot be part of an address, or the version is there already.
         """
         path = Path(to).expanduser().absolute()
-        if _LOOKS_LIKE_A_VERSION.fullmatch(path.name) or _has_versions(path.parent):
+        if _LOOKS_LIKE_A_VERSION.fullmatch(path.name) or _is_model(path.parent):
             destination = cls(path.parent, parse_version(path.name))
         else:
             taken = model_versions(path) if path.is_dir() else ()
@@ -65,5 +65,8 @@ class Destination:
             )
 
 
-def _has_versions(directory: Path) -> bool:
-    return directory.is_dir() and bool(model_versions(directory))
+def _is_model(directory: Path) -> bool:
+    """Whether versions of a model are in a directory; other folders may have numbers for names, too."""
+    return directory.is_dir() and any(
+        (directory / str(version) / "saved_model.pb").exists() for version in model_versions(directory)
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import platform
+import re
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -83,12 +84,19 @@ def export_model(
             write_manifest(directory)
             check_export(directory, parts, encoder)
     except (OSError, tf.errors.OpError) as error:
-        reason = error.message if isinstance(error, tf.errors.OpError) else error.strerror or error
+        reason = _reason(error)
         raise InputError(
             f"cannot write the model to '{destination.directory}': {reason}. Nothing of it was left there; make room, or choose "
             "another place."
         ) from error
     return destination.directory
+
+
+def _reason(error: OSError | tf.errors.OpError) -> str:
+    """What the operating system said; TensorFlow puts the names of its own operations around it."""
+    if isinstance(error, OSError):
+        return str(error.strerror or error)
+    return re.sub(r"\{\{.*?\}\} *| *\[Op:.*?\]", "", str(error.message))
 
 
 def _circuit(parts: HeadParts, signature: str) -> tuple[tf.Module, Sampled | None]:

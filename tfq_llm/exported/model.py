@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,16 +104,17 @@ def load(path: Path | str) -> ExportedModel:
         _register_tfq(directory)
     try:
         return ExportedModel(directory, facts, tf.saved_model.load(str(directory)))
-    except (OSError, ValueError, tf.errors.OpError) as error:
+    except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
         raise InputError(f"'{directory}' cannot be loaded as a SavedModel: {error}") from error
 
 
 def _register_tfq(directory: Path) -> None:
-    """TensorFlow knows TensorFlow Quantum's operators once it is imported."""
-    try:
-        importlib.import_module("tensorflow_quantum")
-    except ImportError as error:
+    """TensorFlow knows TensorFlow Quantum's operators once their libraries are loaded, which importing it alone does not do."""
+    spec = importlib.util.find_spec("tensorflow_quantum")
+    if spec is None or spec.origin is None:
         raise InputError(
-            f"the model in '{directory}' was exported with --signature tfq and needs tensorflow-quantum, which is not installed "
-            f"({error}): install it, or export the model with --signature plain."
-        ) from error
+            f"the model in '{directory}' was exported with --signature tfq and needs tensorflow-quantum, which is not installed: "
+            "install it, or export the model with --signature plain."
+        )
+    for library in sorted(Path(spec.origin).parent.rglob("_tfq*.so")):
+        tf.load_op_library(str(library))

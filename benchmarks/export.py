@@ -1,0 +1,99 @@
+"""What folding the circuits is worth: requests to a head, embeddings in, in three forms, in turns.
+
+Prints the table of docs/serving.md; `python -m benchmarks.export`.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import tensorflow as tf
+import typer
+
+from benchmarks import machine
+from benchmarks.report import milliseconds, number, table
+from benchmarks.timing import in_turns
+from tfq_llm.config import HeadConfig
+from tfq_llm.export.circuit_operations import circuit_operations
+from tfq_llm.export.head import HeadParts
+from tfq_llm.export.serving_model import EMBEDDING, ServingHead, ServingModel
+from tfq_llm.export.tfq_operations import TfqCircuit
+from tfq_llm.exported.model import SIGNATURE
+from tfq_llm.models import plain_tensorflow, quantum_head
+from tfq_llm.progress import Progress
+
+QUBITS, BATCHES, MOST_DIMENSIONS = (4, 6, 8, 9, 10, 11, 12), (1, 32, 256), 384
+TOLERANCE = 1e-4
+Request = Callable[[np.ndarray], np.ndarray]
+
+
+def requests(qubits: int, directory: Path) -> tuple[int, list[Request]]:
+    """The length of the embeddings, and the three forms of one head as loaded SavedModels: embeddings → logits."""
+    dim = min(MOST_DIMENSIONS, 2**qubits - 1)
+    head = quantum_head(dim, 2, HeadConfig(num_qubits=qubits), seed=0)
+    parts = HeadParts.of(head)
+    forms = []
+    for name, circuit in (("plain", circuit_operations(parts)), ("tfq", TfqCircuit(parts))):
+        ServingModel(ServingHead(parts, circuit, ("negative", "positive")), None, dim).save(directory / name)
+        forms.append(_request(directory / name))
+    unfolded = tf.Module()
+    unfolded.head = plain_tensorflow(head)
+    spec = tf.TensorSpec([None, dim], tf.float32, name=EMBEDDING)
+    serve = tf.function(lambda embedding: {"logits": unfolded.head(embedding)}, input_signature=[spec])
+    tf.saved_model.save(unfolded, str(directory / "unfolded"), signatures={SIGNATURE: serve})
+    return dim, [forms[0], _request(directory / "unfolded"), forms[1]]
+
+
+def rows(qubits: tuple[int, ...], rounds: int, burst: float) -> Iterator[tuple[str, ...]]:
+    """A row of the table for every number of qubits and batch."""
+    for count in qubits:
+        with tempfile.TemporaryDirectory() as directory:
+            dim, forms = requests(count, Path(directory))
+            for batch in BATCHES:
+                embeddings = np.random.default_rng(0).normal(size=[batch, dim]).astype(np.float32)
+                answers = [form(embeddings) for form in forms]
+                for answer in answers:
+                    np.testing.assert_allclose(answer, answers[0], atol=TOLERANCE)
+                folded, unfolded, tfq = in_turns([_call(form, embeddings) for form in forms], rounds, burst)
+                times = (milliseconds(folded), milliseconds(unfolded), milliseconds(tfq))
+                yield str(count), str(dim), str(batch), *times, number(unfolded / folded), number(tfq / folded)
+
+
+def _request(directory: Path) -> Request:
+    loaded: Any = tf.saved_model.load(str(directory))
+
+    def request(embeddings: np.ndarray) -> np.ndarray:
+        logits: np.ndarray = loaded.signatures[SIGNATURE](**{EMBEDDING: tf.constant(embeddings)})["logits"].numpy()
+        return logits
+
+    return request
+
+
+def _call(form: Request, embeddings: np.ndarray) -> Callable[[], np.ndarray]:
+    return lambda: form(embeddings)
+
+
+def main(
+    qubits: Annotated[list[int] | None, typer.Option(help="Give it again for more; by default 4 to 12.")] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="In each, every form is timed.")] = 5,
+    burst: Annotated[float, typer.Option(min=0, help="Seconds for which a form is timed in a round.")] = 0.3,
+) -> None:
+    """Measure and print tables."""
+    described = machine.describe("python -m benchmarks.export")
+    chosen = tuple(qubits or QUBITS)
+    found = []
+    with Progress("exported heads", len(chosen) * len(BATCHES), "measurements") as progress:
+        for row in rows(chosen, rounds, burst):
+            found.append(row)
+            progress.update()
+    print(table(("", ""), described) + "\n")
+    header = ("qubits", "dimensions", "batch", "exported, ms", "`plain_tensorflow`, ms", "`--signature tfq`, ms")
+    print(table((*header, "unfolded / exported", "tfq / exported"), found))
+
+
+if __name__ == "__main__":
+    typer.run(main)
