@@ -15,6 +15,11 @@ from tfq_llm.export.head import HeadParts
 SHOTS = {"shots": 200, "gradient": "parameter-shift"}
 PER_QUBIT = {"noise": "depolarizing:0.01,0.02,per-qubit", "trajectories": 400}
 TWO_QUBIT = {"noise": "aria-1", "trajectories": 4}
+LOAD = """
+import sys, numpy as np
+from tfq_llm import exported
+print(exported.load(sys.argv[1])(np.ones([1, 7]))["logits"].tolist())
+"""
 ROWS = np.random.default_rng(0).normal(size=[4, 7]).astype(np.float32)
 
 
@@ -61,8 +66,7 @@ def density_matrix_z(model, trained) -> np.ndarray:
 def test_the_tfq_form_is_loaded_by_a_process_that_trained_nothing(head_model, origin, tmp_path, fresh_process):
     trained = head_model()
     written = export_model(trained, origin, tmp_path / "m", command="", head_only=True, signature="tfq")
-    code = "import sys, numpy as np; from tfq_llm import exported; print(exported.load(sys.argv[1])(np.ones([1, 7]))['logits'].tolist())"
-    found = json.loads(fresh_process(code, written))
+    found = json.loads(fresh_process(LOAD, written))
     np.testing.assert_allclose(found, trained.head(np.ones([1, 7], np.float32)), atol=1e-5)
 
 
