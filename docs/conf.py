@@ -23,6 +23,7 @@ html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sphinx = False
+html_show_copyright = False
 
 myst_heading_anchors = 3
 nb_execution_mode = "off"  # the notebook is committed with its outputs; `make tutorial` runs it

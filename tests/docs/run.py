@@ -37,6 +37,7 @@ def main() -> int:
     parser.add_argument("--limit", type=float, default=300, help="seconds after which a command is interrupted (default: 300)")
     parser.add_argument("--page", help="only this one, such as ionq.md")
     options = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it, children too
     chosen = [
         each for each in commands() if each.whole and options.page in (None, each.page) and not re.search(LEFT_OUT, each.text)
     ]
