@@ -36,14 +36,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--limit", type=float, default=300, help="seconds after which a command is interrupted (default: 300)")
     parser.add_argument("--page", help="only this one, such as ionq.md")
+    parser.add_argument("--scratch", type=Path, help="a directory to keep, where a finished runs/demo is used again")
     options = parser.parse_args()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it, children too
     chosen = [
         each for each in commands() if each.whole and options.page in (None, each.page) and not re.search(LEFT_OUT, each.text)
     ]
     failed: list[Command] = []
-    with tempfile.TemporaryDirectory() as name:
-        scratch = Path(name)
+    with tempfile.TemporaryDirectory() as temporary:
+        scratch = options.scratch or Path(temporary)
         prepare(scratch)
         for _, printed in itertools.groupby(chosen, lambda command: command.page):
             with ExitStack() as server:
@@ -73,8 +74,7 @@ def prepare(scratch: Path) -> None:
     labels = dataset.labels[some]
     points = np.random.default_rng(0).normal(size=[len(some), 8]) + labels[:, None]
     np.savez(scratch / "FILE.npz", embeddings=points.astype(np.float32), labels=labels)
-    print("training runs/demo", flush=True)
-    subprocess.run([*tfq_llm("tfq-llm train demo --run-dir runs/demo")], cwd=scratch, env=ENVIRONMENT, check=True)
+    subprocess.run(tfq_llm("tfq-llm train demo --run-dir runs/demo"), cwd=scratch, env=ENVIRONMENT, check=True)
 
 
 def tfq_llm(text: str) -> list[str]:

@@ -20,7 +20,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 def test_there_are_examples():
     assert sum("accuracy" in example for example in examples("README.md")) == 1
-    assert [len(examples(f"docs/{page}.md")) for page in ("ionq", "scaling")] == [1, 1]
+    assert [len(examples(f"docs/{page}.md")) for page in ("ionq", "scaling", "serving")] == [1, 1, 1]
 
 
 @pytest.mark.slow
@@ -49,7 +49,10 @@ def test_the_program_for_several_machines_trains_alone_too(fresh_process, tmp_pa
 
 
 @pytest.mark.slow
-def test_the_names_of_the_example_on_a_machine_are_there(fresh_process):
-    """It would spend money; `tests/ionq/test_executor.py` runs the like against the stand-in."""
-    tree = ast.parse(*examples("docs/ionq.md"))
-    fresh_process("\n".join(ast.unparse(node) for node in tree.body if isinstance(node, ast.ImportFrom)))
+@pytest.mark.parametrize("page", ["docs/ionq.md", "docs/serving.md"])
+def test_what_an_example_imports_is_there(page, fresh_process):
+    """Of examples that would spend money, or need a model; tests of executor and exported models run the like."""
+    trees = [ast.parse(example) for example in examples(page)]
+    imports = [node for tree in trees for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+    assert imports
+    fresh_process("\n".join(map(ast.unparse, imports)))
