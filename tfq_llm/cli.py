@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import shlex
 import sys
 from pathlib import Path
@@ -16,6 +15,9 @@ from tfq_llm.cli_options import AsJson, LabelColumn, LabelledData, Overrides, Ru
 from tfq_llm.cli_serve import export
 from tfq_llm.cli_study import report, study_app
 from tfq_llm.errors import InputError, ServiceError
+
+INTERRUPTED = 130
+"""The exit code that Typer makes of Ctrl-C."""
 
 app = typer.Typer(
     name="tfq-llm",
@@ -207,7 +209,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.getLogger("absl").setLevel(logging.ERROR)
     command: Any = typer.main.get_command(app)
     try:
-        return int(command.main(arguments, standalone_mode=False) or 0)
+        code = int(command.main(arguments, standalone_mode=False) or 0)
     except InputError as error:
         print(f"tfq-llm: {error}", file=sys.stderr)
         return 2
@@ -218,12 +220,11 @@ def main(arguments: list[str] | None = None) -> int:
         usage_error: Any = error
         usage_error.show()
         return error.exit_code
-    except (KeyboardInterrupt, typer.Abort):
+    except typer.Abort:
+        code = INTERRUPTED
+    if code == INTERRUPTED:
         print("\ntfq-llm: interrupted. What was finished is kept; the same command goes on from there.", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    return code
 
 
 if __name__ == "__main__":
