@@ -98,14 +98,23 @@ def complaint(command: Command, scratch: Path, limit: float) -> str | None:
         try:
             errors = process.communicate(timeout=limit)[1]
         except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGINT)
-            errors = process.communicate(timeout=120)[1]
             print("   (interrupted)", end="")
-            return None if process.returncode == 130 and "goes on" in errors else errors[-500:]
+            return complaint_when_interrupted(process)
     finally:
         os.close(keyboard)
         os.close(terminal)
     return None if process.returncode == 0 else errors[-500:]
+
+
+def complaint_when_interrupted(process: subprocess.Popen[str], patience: float = 300) -> str | None:
+    """Ends a command by Ctrl-C; returns what was wrong, if it does not stop, or does not say how to go on."""
+    process.send_signal(signal.SIGINT)
+    try:
+        errors = process.communicate(timeout=patience)[1]
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return f"it did not stop within {patience:.0f} s: {process.communicate()[1][-500:]}"
+    return None if process.returncode == 130 and "goes on" in errors else errors[-500:]
 
 
 @contextmanager
