@@ -120,20 +120,18 @@ def complaint_when_interrupted(process: subprocess.Popen[str], patience: float =
 @contextmanager
 def running(command: Command, scratch: Path) -> Iterator[None]:
     """A server that has said where it listens."""
-    process = subprocess.Popen(
-        tfq_llm(command.text), cwd=scratch, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    log = scratch / "server.log"
+    with log.open("w") as file:
+        process = subprocess.Popen(tfq_llm(command.text), cwd=scratch, env=ENVIRONMENT, stdout=file, stderr=file)
     try:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if "http://" in line:
-                break
-        else:
-            raise AssertionError(f"{command} did not start")
+        while "http://" not in log.read_text():
+            if process.poll() is not None:
+                raise RuntimeError(f"{command} did not start: {log.read_text()[-500:]}")
+            time.sleep(0.5)
         yield
     finally:
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        process.wait(timeout=60)
 
 
 if __name__ == "__main__":
