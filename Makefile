@@ -4,10 +4,12 @@
 #                 anew; a part alone: make reproduce-heads-frozen DATA=DIR, and so on
 #   make reproduce-quick     a small version on the default data, in ten minutes
 #   make saved-model  saved_models/movie-reviews anew: three depths are trained, and the one that validates best is kept
-#   make test     the whole test suite          make test-fast  its fast part          make lint  style and types
+#   make test     the whole test suite          make test-fast  its fast part          make lint  style, types, import order
 #   make benchmark  docs/performance.md anew; PEERS=PYTHON, of an environment of their own, measures other simulators too
 #   make benchmark-encoder PEER=PYTHON  docs/performance-sentence-encoder.md anew, beside sentence-transformers
 #   make benchmark-studies   the tables of docs/scaling.md: trials an hour, and what one scheduler and one store can take
+#   make docs     the site in site/html: these pages, the tutorial, the API     make tutorial  runs docs/tutorial.ipynb anew
+#   make docs-commands   runs the commands that README and docs print, in a scratch directory
 #   make faults   docs/reliability.md anew: every fault of the IonQ service, with and without kills, against the local stand-in
 #   make kills    docs/reliability-studies.md anew: a small study, killed again and again, beside one that was not
 #   make constraints  the tested versions anew  make clean      drops .venv and what tools left behind
@@ -28,7 +30,7 @@ PARTS := heads-frozen default-frozen ablation-frozen heads-mpnet-tuned screen-fr
 DEPTHS := 6 12 18
 
 .PHONY: demo results saved-model reproduce reproduce-quick $(PARTS:%=reproduce-%) benchmark benchmark-encoder benchmark-studies \
-	faults kills test test-fast lint constraints clean
+	faults kills docs docs-commands tutorial test test-fast lint constraints clean
 
 demo: .venv/installed
 	$(BIN)/tfq-llm data fetch movie-reviews
@@ -85,6 +87,16 @@ faults: .venv/installed-dev
 kills: .venv/installed-dev
 	$(BIN)/python -m tests.kills.campaign --write docs/reliability-studies.md
 
+docs: .venv/installed-dev
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -d site/trees docs site/html
+
+docs-commands: .venv/installed-dev
+	$(BIN)/python -m tests.docs.run
+
+tutorial: .venv/installed-dev
+	$(BIN)/tfq-llm data fetch movie-reviews
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False docs/tutorial.ipynb
+
 # Two at once, for many tests wait for processes; tests of one file share what they set up, so files stay together.
 # Kernels are compiled before, so that no test's deadline has to allow for it.
 PYTEST := $(BIN)/python -c "from tfq_llm.ionq.emulator.machine import prepare; prepare()" && $(BIN)/pytest --numprocesses 2 --dist loadfile
@@ -99,6 +111,7 @@ lint: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 .venv/bin/python:
 	@test "$$(uname -sm)" = "Linux x86_64" || { echo "tfq_llm needs Linux on x86-64, the only platform TensorFlow Quantum has \
@@ -129,4 +142,4 @@ constraints: .venv/installed-dev
 	mv constraints.new constraints.txt
 
 clean:
-	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -19,6 +19,8 @@ TFDS = ["importlib-resources", "tensorflow-datasets>=4.9.7", "tensorflow-metadat
 CLUSTER = ["ray>=2.40"]
 PARQUET = ["pyarrow>=16"]
 
+DOCS = ["furo", "ipykernel", "myst-nb", "nbconvert", "sphinx>=8.1"]
+
 setup(
     name="tfq-llm",
     version="0.1.0",
@@ -77,10 +79,12 @@ setup(
     extras_require={
         "cluster": CLUSTER,
         "parquet": PARQUET,
+        "docs": DOCS,
         "tfds": TFDS,
         "dev": [
             "build",
             "hypothesis",
+            "import-linter",
             "mypy",
             "pandas-stubs",
             "playwright",
@@ -94,6 +98,7 @@ setup(
             "types-tqdm",
             *CLUSTER,
             *PARQUET,
+            *DOCS,
             *TFDS,
         ],
     },

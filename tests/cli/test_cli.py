@@ -251,6 +251,15 @@ def test_a_wrong_command_is_answered_with_the_right_one(tfq_llm):
     assert "Did you mean 'train'?" in said
 
 
+@pytest.mark.parametrize("raised", [KeyboardInterrupt, EOFError])
+def test_an_interrupted_command_says_how_to_go_on(raised, tfq_llm, monkeypatch):
+    def interrupted(*_arguments: object) -> str:
+        raise raised
+
+    monkeypatch.setattr("tfq_llm.pipelines.draw.draw", interrupted)
+    assert "interrupted. What was finished is kept" in tfq_llm("draw", "demo", expect=130)[1]
+
+
 def test_draw_text_and_svg(tfq_llm, tmp_path):
     printed, _ = tfq_llm("draw", "--qubits", 3)
     assert printed.startswith("0: ───Ry(x0)")

@@ -205,7 +205,7 @@ def test_the_command(tmp_path: Path, number: int) -> None:
 
 @pytest.mark.slow
 def test_the_command_refuses_bad_options(fresh_process: Callable[..., str]) -> None:
-    code = "import runpy, sys; sys.argv[1:] = ['--noise', 'loud']; runpy.run_module('tfq_llm.ionq.emulator', run_name='__main__')"
+    code = "import sys; from tfq_llm.cli import main; sys.exit(main(['ionq', 'emulate', '--noise', 'loud']))"
     assert "noise must be one of none, aria-1, forte-1" in fresh_process(code, expect=2)
 
 

@@ -1,0 +1,138 @@
+"""`make docs-commands`: runs what README and docs print, in a scratch directory with the default data.
+
+Commands run page by page, in their order, as a reader would give them: questions are answered with yes, and a server that a page
+starts runs until the page ends or starts another. What takes longer than `--limit` is interrupted; it has to say that it goes on.
+Left out are targets of make, which belong to a checkout, what installs, clusters, and what only a reader has.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import itertools
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from tests.docs.pages import ROOT, Command, commands
+from tfq_llm import data
+
+LEFT_OUT = r"^(make|pip|python)|HOST:PORT|s3://"
+SERVERS = r"tfq-llm (ionq emulate|serve) "
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "IONQ_API_KEY": "emulator", "TF_CPP_MIN_LOG_LEVEL": "3"}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--limit", type=float, default=300, help="seconds after which a command is interrupted (default: 300)")
+    parser.add_argument("--page", help="only this one, such as ionq.md")
+    parser.add_argument("--scratch", type=Path, help="a directory to keep, where a finished runs/demo is used again")
+    options = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it, children too
+    chosen = [
+        each for each in commands() if each.whole and options.page in (None, each.page) and not re.search(LEFT_OUT, each.text)
+    ]
+    failed: list[Command] = []
+    with tempfile.TemporaryDirectory() as temporary:
+        scratch = options.scratch or Path(temporary)
+        prepare(scratch)
+        for _, printed in itertools.groupby(chosen, lambda command: command.page):
+            with ExitStack() as server:
+                for command in printed:
+                    print(f"{command}", end="", flush=True)
+                    began = time.monotonic()
+                    if re.search(SERVERS, command.text):
+                        server.close()  # of the page's server before
+                        server.enter_context(running(command, scratch))
+                        said = None
+                    else:
+                        said = complaint(command, scratch, options.limit)
+                    print(f"   {time.monotonic() - began:.0f} s{'' if said is None else f'   FAILED: {said}'}", flush=True)
+                    failed += [command] if said is not None else []
+    print(f"{len(chosen)} commands, {len(failed)} failed.")
+    return 1 if failed else 0
+
+
+def prepare(scratch: Path) -> None:
+    """Files that the pages speak of, of the default data; and runs/demo, as `make demo` makes it."""
+    dataset = data.load("movie-reviews").deduplicated()
+    some = data.subsample(np.arange(len(dataset)), dataset.labels, 1000)
+    stars = ["1", "5"]
+    for name, header, rows in (("reviews.csv", ("review", "stars"), some[:800]), ("other.csv", ("text", "label"), some[800:])):
+        with (scratch / name).open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([header, *((dataset.texts[row], stars[dataset.labels[row]]) for row in rows)])
+    labels = dataset.labels[some]
+    points = np.random.default_rng(0).normal(size=[len(some), 8]) + labels[:, None]
+    np.savez(scratch / "FILE.npz", embeddings=points.astype(np.float32), labels=labels)
+    subprocess.run(tfq_llm("tfq-llm train demo --run-dir runs/demo"), cwd=scratch, env=ENVIRONMENT, check=True)
+
+
+def tfq_llm(text: str) -> list[str]:
+    return [str(Path(sys.executable).with_name("tfq-llm")), *shlex.split(text)[1:]]
+
+
+def complaint(command: Command, scratch: Path, limit: float) -> str | None:
+    """Runs a command; returns what was wrong, if anything was."""
+    keyboard, terminal = os.openpty()
+    os.write(keyboard, b"y\n" * 3)
+    try:
+        process = subprocess.Popen(
+            tfq_llm(command.text),
+            cwd=scratch,
+            env=ENVIRONMENT,
+            stdin=terminal,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            errors = process.communicate(timeout=limit)[1]
+        except subprocess.TimeoutExpired:
+            print("   (interrupted)", end="")
+            return complaint_when_interrupted(process)
+    finally:
+        os.close(keyboard)
+        os.close(terminal)
+    return None if process.returncode == 0 else errors[-500:]
+
+
+def complaint_when_interrupted(process: subprocess.Popen[str], patience: float = 300) -> str | None:
+    """Ends a command by Ctrl-C; returns what was wrong, if it does not stop, or does not say how to go on."""
+    process.send_signal(signal.SIGINT)
+    try:
+        errors = process.communicate(timeout=patience)[1]
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return f"it did not stop within {patience:.0f} s: {process.communicate()[1][-500:]}"
+    return None if process.returncode == 130 and "goes on" in errors else errors[-500:]
+
+
+@contextmanager
+def running(command: Command, scratch: Path) -> Iterator[None]:
+    """A server that has said where it listens."""
+    log = scratch / "server.log"
+    with log.open("w") as file:
+        process = subprocess.Popen(tfq_llm(command.text), cwd=scratch, env=ENVIRONMENT, stdout=file, stderr=file)
+    try:
+        while "http://" not in log.read_text():
+            if process.poll() is not None:
+                raise RuntimeError(f"{command} did not start: {log.read_text()[-500:]}")
+            time.sleep(0.5)
+        yield
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=60)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""The Python examples of README and docs run as they stand, each in a process of its own."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+import numpy as np
+import pytest
+
+from tests.docs.pages import ROOT
+
+
+def examples(page: str) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```$", (ROOT / page).read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_there_are_examples():
+    assert sum("accuracy" in example for example in examples("README.md")) == 1
+    assert [len(examples(f"docs/{page}.md")) for page in ("ionq", "scaling", "serving")] == [1, 1, 1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("example", examples("README.md"), ids=lambda example: example.strip().splitlines()[-1])
+def test_an_example_runs(example, fresh_process, tmp_path):
+    printed = fresh_process(example, cwd=tmp_path)
+    if "SamplingEngine" in example:
+        assert printed.strip() in README
+    if "accuracy" in example:
+        line = r"accuracy (\d\.\d+) on 200 texts; 229 parameters in the head"
+        found, promised = re.match(line, printed), re.search(line, README)
+        assert found, printed
+        assert promised
+        assert abs(float(found[1]) - float(promised[1])) <= 0.05
+
+
+@pytest.mark.slow
+def test_the_program_for_several_machines_trains_alone_too(fresh_process, tmp_path, monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    labels = np.arange(600) % 2
+    vectors = np.random.default_rng(0).normal(size=[600, 7]) + 2 * labels[:, None]
+    np.savez(tmp_path / "embeddings.npz", embeddings=vectors.astype(np.float32), labels=labels)
+    printed = fresh_process(*examples("docs/scaling.md"), cwd=tmp_path)
+    assert re.fullmatch(r"best validation loss 0\.\d+ after \d+ epochs", printed.strip())
+    assert (tmp_path / "head.keras").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["docs/ionq.md", "docs/serving.md"])
+def test_what_an_example_imports_is_there(page, fresh_process):
+    """Of examples that would spend money, or need a model; tests of executor and exported models run the like."""
+    trees = [ast.parse(example) for example in examples(page)]
+    imports = [node for tree in trees for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+    assert imports
+    fresh_process("\n".join(map(ast.unparse, imports)))
