@@ -10,6 +10,7 @@
 #   make docs     the site in site/html: these pages, the tutorial, the API     make tutorial  runs docs/tutorial.ipynb anew
 #   make docs-commands   runs the commands that README and docs print, in a scratch directory
 #   make faults   docs/reliability.md anew: every fault of the IonQ service, with and without kills, against the local stand-in
+#   make kills    docs/reliability-studies.md anew: a small study, killed again and again, beside one that was not
 #   make constraints  the tested versions anew  make clean      drops .venv and what tools left behind
 # All but clean first set up .venv with the tested versions (constraints.txt), by PYTHON=... if given; data that they need are
 # fetched into the cache.
@@ -21,10 +22,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 # In this order, each an hour at most on two cores. DATA is a directory with train.tsv, dev.tsv, … of SST-2 and the embeddings of
 # its rows by all-mpnet-base-v2 (docs/results.md says where they are from).
-PARTS := heads-frozen ablation-frozen heads-mpnet-tuned screen-frozen heads-tuned ablation-tuned
+PARTS := heads-frozen ablation-frozen heads-mpnet-tuned screen-frozen heads-tuned ablation-tuned shots-frozen noise-frozen qubits-frozen
 
 .PHONY: demo results reproduce reproduce-quick $(PARTS:%=reproduce-%) benchmark benchmark-encoder benchmark-studies \
-	faults docs docs-commands tutorial test test-fast lint constraints clean
+	faults kills docs docs-commands tutorial test test-fast lint constraints clean
 
 demo: .venv/installed
 	$(BIN)/tfq-llm data fetch movie-reviews
@@ -38,6 +39,9 @@ reproduce: $(PARTS:%=reproduce-%)
 $(PARTS:%=reproduce-%): KIND = compare
 reproduce-ablation-frozen reproduce-ablation-tuned: KIND = ablation
 reproduce-screen-frozen: KIND = screen
+reproduce-shots-frozen: KIND = shots
+reproduce-noise-frozen: KIND = noise
+reproduce-qubits-frozen: KIND = qubits
 $(PARTS:%=reproduce-%): ROWS = --embeddings '$(DATA)/all-mpnet-base-v2.npz'
 reproduce-heads-mpnet-tuned: ROWS = $(foreach seed,0 1 2,--embeddings '$(DATA)/all-mpnet-base-v2-tuned-seed$(seed).npz')
 reproduce-heads-tuned reproduce-ablation-tuned: ROWS = --data '$(DATA)/'
@@ -64,6 +68,9 @@ benchmark-studies: .venv/installed-dev
 
 faults: .venv/installed-dev
 	$(BIN)/python -m tests.faults.campaign --write docs/reliability.md
+
+kills: .venv/installed-dev
+	$(BIN)/python -m tests.kills.campaign --write docs/reliability-studies.md
 
 docs: .venv/installed-dev
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -d site/trees docs site/html

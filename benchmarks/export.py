@@ -93,7 +93,7 @@ def main(
     burst: Annotated[float, typer.Option(min=0, help="Seconds for which a form is timed in a round.")] = 0.3,
 ) -> None:
     """Measure and print tables."""
-    described = machine.describe("python -m benchmarks.export")
+    described = machine.describe(f"python -m benchmarks.export --rounds {rounds} --burst {burst:g}")
     chosen = tuple(qubits or QUBITS)
     print(table(("", ""), described) + "\n")
     print(table(HEADER, ()), flush=True)

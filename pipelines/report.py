@@ -21,7 +21,8 @@ def report(place: str, directory: Path | None = None) -> str:
 
     Args:
         place: the study's directory or URL.
-        directory: where the report goes; default: the folder "report" of the study, which then has to be a directory.
+        directory: where the report goes; default: the folder "report" of the study, or, of a study at a URL, runs/reports/ and
+            its name.
 
     Raises:
         InputError: there is no study, it has no results, or the report cannot be written.
@@ -33,8 +34,10 @@ def report_of(study: Study, directory: Path | None = None) -> str:
     """The same for a study that is open."""
     if directory is None:
         if study.store.directory is None:
-            raise InputError(f"the study is at '{study.store.url}': name a directory of this machine for its report (--out).")
-        directory = study.store.directory / "report"
+            # Whoever looks at a report does so on this machine.
+            directory = Path("runs") / "reports" / Path(study.store.url).name
+        else:
+            directory = study.store.directory / "report"
     given = report_input(study)
     page = write_report(given, directory)
     return f"{summary(given)}\n\nThe report is {page}."
@@ -75,18 +78,27 @@ def report_input(study: Study) -> ReportInput:
         mixed_versions=len(others),
         failures={entry.trial.name: study.store.failure(entry.trial) or "" for entry in replayed.failed},
         commands=study.commands(),
+        growth=study.growths,
         circuits=_circuits(study, replayed),
         classes=study.store.embeddings(study.draws[0].data).class_names,
+        reference=study.config.verdict.quantum,
         design=design_of(study.config.screen) if study.config.kind == "screen" else None,
     )
 
 
 def _circuits(study: Study, replayed: Replayed) -> dict[str, str]:
-    """SVG drawings of the re-uploading circuit by quantum arm, with the settings of its first finished trial."""
+    """SVG drawings of both circuits of each quantum arm, with the settings of its first finished trial, by what they show."""
     found: dict[str, str] = {}
+    drawn: set[str] = set()
     for entry, _ in replayed.found:
-        if entry.family == "quantum" and entry.role != "candidate" and entry.arm not in found:
+        if entry.family == "quantum" and entry.role != "candidate" and entry.arm not in drawn:
+            drawn.add(entry.arm)
             head = QuantumSettings.model_validate(entry.trial.settings).head
             qubits = head.encoder_qubits(entry.trial.input_dim or study.draws[0].dim)
-            found[entry.arm] = draw_svg(circuit_of(head, qubits, "qpu"))
+            whose = f"{entry.arm}, as on split {entry.trial.split}"
+            found[f"re-uploading circuit of the {whose}"] = draw_svg(circuit_of(head, qubits, "qpu"))
+            # The whole of it is hundreds of gates wide, and layers are alike.
+            layer = head.model_copy(update={"encoder_layers": 1})
+            of = f"one of {head.encoder_layers} layers" if head.encoder_layers > 1 else "the layer"
+            found[f"amplitude encoder of the {whose}, {of}"] = draw_svg(circuit_of(layer, qubits, "amplitude-encoder"))
     return found

@@ -1,7 +1,11 @@
-"""Small things to train on, shared by tests of several folders."""
+"""Small things to train on, and directories to work in, shared by tests of several folders."""
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -28,3 +32,17 @@ def write_reviews(path: Path, rows: int = 60) -> Path:
         lines.append(f"a {words[label][row % 6]} and {words[label][(row // 6) % 6]} film number {row},{label}")
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
+
+
+@contextmanager
+def kept_or_temporary(kept: Path | None, prefix: str) -> Iterator[Path]:
+    """A directory to keep, made if need be; or one that is deleted in the end."""
+    if kept is not None:
+        kept.mkdir(parents=True, exist_ok=True)
+        yield kept
+        return
+    made = Path(tempfile.mkdtemp(prefix=prefix))
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)

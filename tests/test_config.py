@@ -39,6 +39,12 @@ def test_settings_can_be_overridden(tmp_path):
     assert (config.head.layers, config.data.test_rows, config.seed) == (2, None, 5)
 
 
+def test_a_group_that_is_set_in_part_keeps_the_rest_of_its_defaults():
+    config = make_config({"tuning": {"epochs": 2}, "joint": {"enabled": True}})
+    assert (config.tuning.epochs, config.tuning.learning_rate, config.tuning.patience) == (2, 6e-5, 4)
+    assert (config.joint.epochs, config.joint.learning_rate) == (2, 1e-5)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -46,21 +46,24 @@ ATTENTION = {
 ATTENTION_NORM = {"bert": "attention.output.LayerNorm", "mpnet": "attention.LayerNorm"}
 
 
-def write_sentence_transformers(target: Path, kind: str, pooling: str | Sequence[str] = "mean", normalize: bool = True) -> Path:
-    """Writes a sentence encoder with 32 dimensions and at most 64 positions.
+def write_sentence_transformers(
+    target: Path, kind: str, pooling: str | Sequence[str] = "mean", normalize: bool = True, hidden: int = HIDDEN
+) -> Path:
+    """Writes a sentence encoder with at most 64 positions.
 
     Args:
         target: the directory; it is made.
         kind: "bert", in the older layout (`vocab.txt`), or "mpnet", in the newer (`tokenizer.json`).
         pooling: one pooling, or several to be joined.
         normalize: whether vectors are scaled to length 1.
+        hidden: its dimensions, a multiple of 4.
 
     Returns:
         `target`.
     """
     target.mkdir(parents=True)
-    _write_json(target / "config.json", _config(kind))
-    save_file(_weights(kind), target / "model.safetensors", metadata={"format": "pt"})
+    _write_json(target / "config.json", _config(kind, hidden))
+    save_file(_weights(kind, hidden), target / "model.safetensors", metadata={"format": "pt"})
     _write_tokenizer(target, kind)
     modules = {"Transformer": "", "Pooling": "1_Pooling"} | ({"Normalize": "2_Normalize"} if normalize else {})
     listed = enumerate(modules.items())
@@ -70,7 +73,7 @@ def write_sentence_transformers(target: Path, kind: str, pooling: str | Sequence
     )
     for path in filter(None, modules.values()):
         (target / path).mkdir()
-    _write_json(target / "1_Pooling" / "config.json", {"embedding_dimension": HIDDEN, "pooling_mode": pooling})
+    _write_json(target / "1_Pooling" / "config.json", {"embedding_dimension": hidden, "pooling_mode": pooling})
     return target
 
 
@@ -78,9 +81,9 @@ def _vocabulary(kind: str) -> list[str]:
     return [*SPECIAL[kind], *LETTERS, *(f"##{letter}" for letter in LETTERS), *WORDS]
 
 
-def _config(kind: str) -> dict[str, Any]:
+def _config(kind: str, hidden: int) -> dict[str, Any]:
     sizes = {
-        "hidden_size": HIDDEN,
+        "hidden_size": hidden,
         "intermediate_size": INNER,
         "max_position_embeddings": POSITIONS,
         "num_attention_heads": HEADS,
@@ -90,35 +93,35 @@ def _config(kind: str) -> dict[str, Any]:
     return {"model_type": kind, "hidden_act": "gelu", "dtype": "float32", **sizes, **CONFIGS[kind]}
 
 
-def _weights(kind: str) -> dict[str, np.ndarray]:
+def _weights(kind: str, hidden: int) -> dict[str, np.ndarray]:
     """Uniformly random weights by their Hugging Face names; norms scale by 0.5 to 1.5, and no bias is 0."""
     generator = np.random.default_rng(SEED)
     weights = {}
-    for name, shape in _shapes(kind).items():
+    for name, shape in _shapes(kind, hidden).items():
         values = generator.uniform(-0.5, 0.5, shape) if len(shape) == 1 else generator.uniform(-0.7, 0.7, shape)
         weights[name] = (values + name.endswith("LayerNorm.weight")).astype(np.float32)
     return weights
 
 
-def _shapes(kind: str) -> dict[str, tuple[int, ...]]:
+def _shapes(kind: str, hidden: int) -> dict[str, tuple[int, ...]]:
     shapes: dict[str, tuple[int, ...]] = {
-        "embeddings.word_embeddings.weight": (len(_vocabulary(kind)), HIDDEN),
-        "embeddings.position_embeddings.weight": (POSITIONS, HIDDEN),
-        **_norm("embeddings.LayerNorm"),
-        **_dense("pooler.dense", HIDDEN, HIDDEN),
+        "embeddings.word_embeddings.weight": (len(_vocabulary(kind)), hidden),
+        "embeddings.position_embeddings.weight": (POSITIONS, hidden),
+        **_norm("embeddings.LayerNorm", hidden),
+        **_dense("pooler.dense", hidden, hidden),
     }
     if kind == "bert":
-        shapes["embeddings.token_type_embeddings.weight"] = (2, HIDDEN)
+        shapes["embeddings.token_type_embeddings.weight"] = (2, hidden)
     else:
         shapes["encoder.relative_attention_bias.weight"] = (RELATIVE_BUCKETS, HEADS)
     for layer in range(LAYERS):
         prefix = f"encoder.layer.{layer}."
         for name in ATTENTION[kind]:
-            shapes |= _dense(prefix + name, HIDDEN, HIDDEN)
-        shapes |= _norm(prefix + ATTENTION_NORM[kind])
-        shapes |= _dense(prefix + "intermediate.dense", HIDDEN, INNER)
-        shapes |= _dense(prefix + "output.dense", INNER, HIDDEN)
-        shapes |= _norm(prefix + "output.LayerNorm")
+            shapes |= _dense(prefix + name, hidden, hidden)
+        shapes |= _norm(prefix + ATTENTION_NORM[kind], hidden)
+        shapes |= _dense(prefix + "intermediate.dense", hidden, INNER)
+        shapes |= _dense(prefix + "output.dense", INNER, hidden)
+        shapes |= _norm(prefix + "output.LayerNorm", hidden)
     return shapes
 
 
@@ -126,8 +129,8 @@ def _dense(name: str, inputs: int, outputs: int) -> dict[str, tuple[int, ...]]:
     return {f"{name}.weight": (outputs, inputs), f"{name}.bias": (outputs,)}
 
 
-def _norm(name: str) -> dict[str, tuple[int, ...]]:
-    return {f"{name}.weight": (HIDDEN,), f"{name}.bias": (HIDDEN,)}
+def _norm(name: str, size: int) -> dict[str, tuple[int, ...]]:
+    return {f"{name}.weight": (size,), f"{name}.bias": (size,)}
 
 
 def _write_tokenizer(target: Path, kind: str) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tfq_llm.cli_embed import embed
 from tfq_llm.cli_ionq import ionq_app
 from tfq_llm.cli_options import AsJson, LabelColumn, LabelledData, Overrides, Run, TextColumn, data_settings, tensorflow
 from tfq_llm.cli_serve import export
@@ -33,6 +34,7 @@ app.add_typer(encoders_app, name="encoders")
 app.add_typer(ionq_app, name="ionq")
 app.add_typer(study_app, name="study")
 app.command()(report)
+app.command()(embed)
 app.command()(export)
 
 

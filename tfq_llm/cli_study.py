@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tfq_llm.cli_options import LabelColumn, Overrides, TextColumn, data_settings, tensorflow, this_command
 
+if TYPE_CHECKING:
+    from tfq_llm.studies.config import Kind
+
 study_app = typer.Typer(no_args_is_help=True, help="Studies: does the quantum head help, which part of it, and how sure is that?")
 
-KINDS = {
+KINDS: dict[Kind, str] = {
     "compare": "All arms, quantum and classical, each tuned with the same budget on the same validation folds, then scored once.",
     "ablation": "The quantum head with one part taken out at a time.",
     "screen": "Main effects and interactions of the head's settings, by a two-level design.",
@@ -37,11 +43,21 @@ Place = Annotated[
 ]
 NumWorkers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes. Default: one for each core.")]
 Cluster = Annotated[str | None, typer.Option(metavar="ADDRESS", help="A Ray cluster to run on: HOST:PORT, or auto.")]
+Retries = Annotated[int | None, typer.Option(min=0, help="Tries again of a trial whose worker died. Default: 1; on a cluster 3.")]
+TrialTimeout = Annotated[
+    float | None, typer.Option(metavar="SECONDS", help="Stop a trial after that long; the next command tries it again.")
+]
+CpusPerTrial = Annotated[
+    float | None, typer.Option(metavar="CPUS", help="Set aside for a trial, with --cluster only. Default: 1.")
+]
+MemoryPerTrial = Annotated[
+    str | None, typer.Option(metavar="SIZE", help="Set aside for a trial, such as 2GB, with --cluster only.")
+]
 Known = Annotated[Path | None, typer.Option(metavar="FILE.csv", help="Finished trials, which are not run again.")]
 Export = Annotated[Path | None, typer.Option(metavar="FILE.csv", help="Write all finished trials, for --known elsewhere.")]
 
 
-def _add(kind: str, text: str) -> None:
+def _add(kind: Kind, text: str) -> None:
     @study_app.command(kind, help=f"{text} A study that was stopped goes on when the same command is given again.")
     def command(
         config: Config = None,
@@ -53,21 +69,28 @@ def _add(kind: str, text: str) -> None:
         place: Place = None,
         workers: NumWorkers = None,
         cluster: Cluster = None,
+        retries: Retries = None,
+        trial_timeout: TrialTimeout = None,
+        cpus_per_trial: CpusPerTrial = None,
+        memory_per_trial: MemoryPerTrial = None,
         known: Known = None,
         export: Export = None,
     ) -> None:
         from tfq_llm.pipelines.configs import find
         from tfq_llm.studies.config import load_study_config
+        from tfq_llm.studies.limits import Limits, memory_of
 
+        memory = None if memory_per_trial is None else memory_of(memory_per_trial)
+        limits = Limits(retries, trial_timeout, cpus_per_trial, memory)
         options = data_settings(data, text_column, label_column, embeddings)
         options += [f"data.embeddings=[{','.join(repr(str(file)) for file in embeddings)}]"] if embeddings else []
         path = find(config or f"study-{kind}")
-        resolved = load_study_config(path, [f"kind={kind}", *options, *(overrides or [])])
-        with tensorflow():
+        resolved = load_study_config(path, [*options, *(overrides or [])], kind)
+        with ends_on_sigterm(), tensorflow():
             from tfq_llm.pipelines.study import study
 
             where = place or str(Path("runs") / "studies" / path.stem.removeprefix("study-"))
-            text, failed = study(resolved, where, workers, cluster, known, export, this_command())
+            text, failed = study(resolved, where, workers, cluster, known, export, this_command(), limits)
             print(text)
         if failed:
             print(
@@ -89,3 +112,24 @@ def report(
         from tfq_llm.pipelines.report import report as write
 
         print(write(place, out))
+
+
+class _TerminatedError(KeyboardInterrupt):
+    """SIGTERM, which is an interruption too."""
+
+
+@contextmanager
+def ends_on_sigterm() -> Iterator[None]:
+    """Ends a block as Ctrl-C does when the process is told to end (SIGTERM), so that it leaves no workers; exit code 143."""
+
+    def terminate(_signal: int, _frame: object) -> None:
+        raise _TerminatedError
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    except _TerminatedError:
+        print("tfq-llm: terminated. What was finished is kept; the same command goes on from there.", file=sys.stderr)
+        raise typer.Exit(128 + signal.SIGTERM) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
@@ -20,6 +21,22 @@ class Section(BaseModel):
     """A frozen group of settings that refuses names it does not know and values of another type."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Groups(Section):
+    """Groups of settings, each a section.
+
+    A group that is given in part has, for the rest, the defaults that it has here, which are not always those of its class.
+    """
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rest_of_groups(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        groups = {name: field.default for name, field in cls.model_fields.items() if isinstance(field.default, Section)}
+        in_part = {name: group for name, group in groups.items() if isinstance(given.get(name), Mapping)}
+        return {**given, **{name: dict(group) | dict(given[name]) for name, group in in_part.items()}}
 
 
 _Settings = TypeVar("_Settings", bound=Section)
@@ -155,7 +172,7 @@ class PhaseConfig(FitConfig):
     enabled: bool = Field(True, description="false leaves the phase out")
 
 
-class Config(Section):
+class Config(Groups):
     """Everything that decides a run."""
 
     seed: int = Field(0, ge=0, lt=2**32, description="decides split, initial weights and the order of batches")
@@ -198,6 +215,11 @@ def load_config(path: Path | str, overrides: list[str] | tuple[str, ...] = ()) -
 def load_settings(kind: type[_Settings], path: Path | str, overrides: list[str] | tuple[str, ...], *sections: str) -> _Settings:
     """A YAML file and overrides as a section; `sections` are examples for messages. Raises InputError as `load_config`."""
     return validated(kind, OmegaConf.merge(read_yaml(path, *sections), _dotlist(overrides)), str(path))
+
+
+def from_overrides(kind: type[_Settings], overrides: list[str] | tuple[str, ...], origin: str) -> _Settings:
+    """A section's defaults with overrides. Raises InputError as `load_config`."""
+    return validated(kind, _dotlist(overrides), origin)
 
 
 def read_yaml(path: Path | str, *sections: str) -> Any:

@@ -13,6 +13,10 @@ class InputError(ValueError):
     """
 
 
+class StoreError(InputError):
+    """Files of a study cannot be read or written, such as on a full disk: nobody can go on, and no trial is to blame."""
+
+
 class ServiceError(RuntimeError):
     """A service elsewhere did not do its part, and what was given is not to blame: the same command may work later.
 

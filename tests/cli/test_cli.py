@@ -27,6 +27,7 @@ COMMANDS = (
     "encoders",
     "results",
     "stock-pqc",
+    "embed",
     "ionq",
     "study",
     "report",

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tfq_llm.data import load_embeddings
+from tfq_llm.data.embeddings import arrays_of
 from tfq_llm.errors import InputError
 
 ROWS, DIM = 6, 4
@@ -39,6 +40,16 @@ def test_bound_rows(tmp_path: Path):
     assert dataset.train.tolist() == [3, 0]
     assert dataset.validation.tolist() == [1]
     assert dataset.train.dtype == np.int64
+
+
+def test_what_is_written_is_what_was_read(tmp_path: Path):
+    bound = {"train": np.array([3, 0]), "validation": np.array([1])}
+    given = load_embeddings(save(tmp_path / "x.npz", labels=np.array(["b", "a"] * 3), **bound))
+    np.savez(tmp_path / "y.npz", **arrays_of(given))
+    found = load_embeddings(tmp_path / "y.npz")
+    assert found.digest() == given.digest()
+    assert found.class_names == given.class_names == ("a", "b")
+    assert (found.train.tolist(), found.validation.tolist(), found.test) == ([3, 0], [1], None)
 
 
 @pytest.mark.parametrize(

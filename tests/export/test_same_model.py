@@ -63,7 +63,7 @@ def test_a_thousand_texts_and_every_form_of_head_on_a_stock_server(
     np.savez(cases / "texts.npz", key="text", inputs=texts, logits=logits, probabilities=softmax(logits))
     for name, (dim, classes, settings) in FORMS.items():
         trained = head_model(dim, classes, **settings)
-        (models / name).symlink_to(export_model(trained, origin, tmp_path / "all" / str(dim), command="", head_only=True))
+        (models / name).symlink_to(export_model(trained, origin, tmp_path / "all", command="", head_only=True))
         rows = np.random.default_rng(5).normal(size=[1000, dim]).astype(np.float32)
         rows[0] = 0
         logits = predict_logits(trained.head, rows)

@@ -13,12 +13,10 @@ import logging
 import os
 import re
 import select
-import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +27,7 @@ from tests.faults import cases as catalogue
 from tests.faults.cases import Case
 from tests.faults.page import page, summary
 from tests.faults.runner import Outcome, Runner, forked
+from tests.support import kept_or_temporary
 from tfq_llm.ionq.emulator import machine
 from tfq_llm.ionq.worker_environment import worker_python
 from tfq_llm.progress import Progress
@@ -121,25 +120,15 @@ def _read(outcomes: int, count: int, pids: Sequence[int]) -> Iterator[Outcome]:
             yield Outcome(**json.loads(line))
 
 
-@contextmanager
-def _directory(kept: Path | None) -> Iterator[Path]:
-    if kept is not None:
-        kept.mkdir(parents=True, exist_ok=True)
-        yield kept
-        return
-    made = Path(tempfile.mkdtemp(prefix="tfq-llm-faults-"))
-    try:
-        yield made
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     chosen = _chosen(options)
     began = time.monotonic()
-    with _directory(options.keep) as directory, Progress("fault campaign", len(chosen), "cases") as progress:
+    with (
+        kept_or_temporary(options.keep, "tfq-llm-faults-") as directory,
+        Progress("fault campaign", len(chosen), "cases") as progress,
+    ):
         by_number = {case.number: case for case in chosen}
         failures: list[Outcome] = []
 

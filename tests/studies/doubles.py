@@ -78,6 +78,12 @@ def perform(of: Trial, store_url: str) -> TrialResult:
     return made
 
 
+def perform_slowly(of: Trial, store_url: str) -> TrialResult:
+    """The same after a while."""
+    time.sleep(0.2)
+    return perform(of, store_url)
+
+
 def asks(*batches: Sequence[Entry], got: list[list[TrialResult | None]] | None = None) -> Procedure:
     """A procedure of these batches; what it is sent is added to `got`."""
     for batch in batches:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import sys
 import threading
@@ -65,6 +66,30 @@ def nodes() -> Iterator[object]:
         yield made
     finally:
         made.shutdown()
+
+
+@needs_ray
+@pytest.mark.slow
+def test_a_trial_on_a_cluster_that_takes_too_long_is_stopped(  # type: ignore[no-untyped-def]
+    nodes, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = Store(tmp_path / "study")
+    hangs, dies = entry(1, method="hangs"), entry(2, method="dies")
+    before = signal.getsignal(signal.SIGTERM)
+    with cluster.RayWorkers(nodes.address, store.url, perform=PERFORM, timeout=8.0) as workers:
+        assert signal.getsignal(signal.SIGTERM) is before
+        # Those that wait for their turn meanwhile are not counted as slow.
+        others = [entry(number) for number in range(3, 9)]
+        summary = run([asks([hangs, dies, *others])], store, workers, Monitor(), retries=1)
+        assert set(summary.failed) == {hangs.trial.name, dies.trial.name}
+        assert "longer than it may" in (store.failure(hangs.trial) or "")
+        assert "its worker died 2 times" in (store.failure(dies.trial) or "")
+        assert summary.done == len(others)
+    assert not caplog.messages or "No machine" not in caplog.text
+    # What no machine has is waited for, and told.
+    with cluster.RayWorkers(nodes.address, store.url, perform=PERFORM, memory_per_trial=10**15) as workers:
+        assert workers.busy == 1
+    assert "No machine of the cluster has 1 CPUs and 1e+06 GB of memory for a trial" in caplog.text
 
 
 @needs_ray

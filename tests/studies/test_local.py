@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.kills.processes import alive, until, worker_processes
 from tests.studies.doubles import HERE, asks, entry, rows_of_slow_study
 from tfq_llm.errors import InputError
 from tfq_llm.studies.local import LOG, LocalWorkers
@@ -82,27 +83,6 @@ def test_bad_workers_are_refused(tmp_path: Path) -> None:
         LocalWorkers(1, "memory://study")
 
 
-def worker_processes(parent: int) -> list[psutil.Process]:
-    """Of a main process: its children but the one that looks after semaphores."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        children = psutil.Process(parent).children(recursive=True)
-        return [child for child in children if "spawn_main" in " ".join(_command(child))]
-    return []
-
-
-def alive(process: psutil.Process) -> bool:
-    """A dead one without a parent may stay as a zombie."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return bool(process.status() != psutil.STATUS_ZOMBIE)
-    return False
-
-
-def _command(process: psutil.Process) -> list[str]:
-    with contextlib.suppress(psutil.Error):
-        return list(process.cmdline())
-    return []
-
-
 def start(url: Path, trials: int) -> subprocess.Popen[str]:
     script = url.with_name("begin.py")
     script.write_text(STUDY)
@@ -118,14 +98,6 @@ def start(url: Path, trials: int) -> subprocess.Popen[str]:
         # A test run in the background of a shell has it ignored, and so would its processes.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
-
-
-def until(condition: object, seconds: float = 20.0) -> None:
-    """Waits until a function returns something true."""
-    end = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def test_a_killed_study_leaves_no_worker_and_goes_on_to_the_same_rows(tmp_path: Path) -> None:

@@ -67,9 +67,24 @@ def test_tuned_embeddings_are_of_the_rows_of_their_split_and_are_made_once(tmp_p
     for made_by in ("training.contrastive.tune_sentence_encoder", "encoders.embedding_cache.EmbeddingCache.put"):
         monkeypatch.setattr(f"tfq_llm.{made_by}", never)
     assert draws(settings, Store(tmp_path / "another study")) == found
-    monkeypatch.setattr("tfq_llm.studies.prepare.versions", lambda: {"tensorflow": "another"})
+    monkeypatch.setattr("tfq_llm.studies.embedded.versions", lambda: {"tensorflow": "another"})
     with pytest.raises(AssertionError, match="made already"):
         draws(settings, Store(tmp_path / "of other versions"))
+
+
+def test_texts_are_compared_before_anything_is_embedded(tmp_path, monkeypatch):
+    settings = config(tmp_path, name=texts(tmp_path / "all.csv", 0, 60))
+    store = Store(tmp_path / "s")
+    found = draws(settings, store)
+
+    def never(*_arguments: object, **_more: object) -> None:
+        raise AssertionError("texts are compared first")
+
+    monkeypatch.setattr("tfq_llm.training.trained.embed", never)
+    (tmp_path / "all.csv").rename(tmp_path / "renamed.csv")
+    assert draws(config(tmp_path, name=str(tmp_path / "renamed.csv")), store, found) == found
+    with pytest.raises(InputError, match=r"the texts or labels of '.*all.csv' are not those .*begun with.*new study"):
+        draws(config(tmp_path, name=texts(tmp_path / "all.csv", 1, 60)), store, found)
 
 
 def test_a_test_set_of_its_own_is_scored_alone_and_shares_no_text(tmp_path):

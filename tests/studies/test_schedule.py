@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -214,6 +216,42 @@ def test_a_worker_that_does_not_fit_stops_the_study(
         run([asks([entry(0)])], store, Inline(store, expected=expected), Monitor())
 
 
+def test_a_store_that_cannot_be_written_stops_the_study_and_is_no_failure_of_the_trial(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    run([asks([entry(0)])], store, Inline(store), Monitor())
+    got: list[list[TrialResult | None]] = []
+    with monkeypatch.context() as patched:
+        patched.setattr("tfq_llm.studies.places.atomic_file", full)
+        with pytest.raises(
+            InputError, match=r"cannot .* '.*study/trials/.*No space left.*make room.*What is finished is kept\.$"
+        ):
+            run([asks([entry(1)], got=got)], store, Inline(store), Monitor())
+    assert got == []
+    assert store.failures() == set()
+    assert run([asks([entry(0), entry(1)])], Store(store.url), Inline(store), Monitor()).done == 1
+    # What cannot be read is no empty store.
+    (tmp_path / "study" / "trials").rename(tmp_path / "kept")
+    (tmp_path / "study" / "trials").write_text("a file where results belong")
+    with pytest.raises(InputError, match=r"cannot .* '.*study/trials.*Not a directory.*make room"):
+        run([asks([entry(0)])], Store(store.url), Inline(store), Monitor())
+
+
+def test_what_is_checked_meanwhile_may_end_the_run(store: Store) -> None:
+    def lost() -> None:
+        if store.results():
+            raise InputError("another command runs the study")
+
+    workers = Inline(store)
+    with pytest.raises(InputError, match="another command"):
+        run([asks([entry(number) for number in range(5)])], store, workers, Monitor(), check=lost)
+    assert workers.closed
+    assert len(workers.submitted) == 1
+
+
 def test_time_left_goes_by_the_method() -> None:
     monitor = Monitor()
     assert monitor.seconds_left() is None
@@ -232,12 +270,12 @@ def test_what_follows_is_counted_with_what_was_asked_for() -> None:
     monitor = Monitor(size=20)
     entries = [entry(number) for number in range(4)]
     monitor.shared(2)
-    monitor.found(entries[0], result(entries[0].trial))
+    found = result(entries[0].trial)
+    monitor.found(entries[0], found)
     monitor.asked(entries[1:])
     made = result(entries[1].trial)
     cost = made.cost.model_copy(update={"fit_seconds": 2.0, "score_seconds": 0.0})
     monitor.finished(entries[1], made.model_copy(update={"cost": cost}))
-    of_the_found = result(entries[0].trial).cost
-    mean = (2 + of_the_found.fit_seconds + of_the_found.score_seconds) / 2
+    mean = (2 + found.cost.fit_seconds + found.cost.score_seconds) / 2
     assert monitor.seconds_left() == pytest.approx(16 * mean)
     assert monitor.status().startswith("1/17 done")

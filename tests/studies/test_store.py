@@ -59,6 +59,16 @@ def test_another_process_results_are_seen_and_only_new_files_are_read(url: str, 
     assert asked == [f"trials/{trial(1).name}.json"]
 
 
+def test_who_follows_a_study_asks_for_nothing_that_it_was_not_told_of(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(url)
+    Store(url).keep(result(trial(0)))
+    store.follow()
+    monkeypatch.setattr(store._place, "read_many", lambda paths: {path: pytest.fail(path) for path in paths})
+    assert set(store.found([trial(0), trial(1)])) == {trial(0).name}
+    store.note(result(trial(1)))
+    assert set(store.found([trial(0), trial(1)])) == {trial(0).name, trial(1).name}
+
+
 @pytest.mark.parametrize("damage", [b"", b'{"trial": {"data"', b"\x00\xff\x00", b"[]", None])
 def test_a_damaged_result_counts_as_absent_and_is_replaced(url: str, damage: bytes | None) -> None:
     good, other = result(trial(0)), result(trial(1))
@@ -211,6 +221,27 @@ def test_rows_carry_a_campaign_to_another_machine(url: str, tmp_path: Path) -> N
     read = list(csv.DictReader(io.StringIO(rows, newline="")))
     assert [row["name"] for row in read] == sorted(store.results())
     assert "cost" not in read[0]
+
+
+def test_rows_with_everything_written_out_are_read_as_well(tmp_path: Path) -> None:
+    """As they were written before versions were given only where they change, and bins only where they have rows."""
+    store = Store(tmp_path / "a")
+    for number in range(3):
+        made = result(trial(number))
+        store.keep(made.model_copy(update={"calibration": ((0, 0.0, 0.0), (20, 0.75, 0.5))}))
+    rows = store.export_rows()
+    first, *others = csv.DictReader(io.StringIO(rows, newline=""))
+    assert first["calibration"] == "[0,[20,0.75,0.5]]"
+    assert [row["versions"] for row in others] == ["", ""]
+    written_out = io.StringIO()
+    writer = csv.DictWriter(written_out, first.keys(), lineterminator="\n")
+    writer.writeheader()
+    for row in (first, *others):
+        writer.writerow({**row, "versions": first["versions"], "calibration": "[[0,0.0,0.0],[20,0.75,0.5]]"})
+    old, new = Store(tmp_path / "b"), Store(tmp_path / "c")
+    assert old.import_rows(written_out.getvalue()) == new.import_rows(rows) == 3
+    assert old.export_rows() == new.export_rows() == rows
+    assert all(each.calibration == ((0, 0.0, 0.0), (20, 0.75, 0.5)) for each in old.results().values())
 
 
 def test_rows_of_other_versions_or_with_damage_are_refused(tmp_path: Path) -> None:

@@ -38,8 +38,8 @@ TEXT_ROWS = (TEXTS, np.arange(12) % 2)
 TEXT_FIT = FitConfig(epochs=2, batch_size=5, learning_rate=1e-4, weight_decay=0.1, patience=2)
 
 
-def new_head():
-    return quantum_head(7, 2, HeadConfig(**TINY_HEAD), seed=3)
+def new_head(**changes):
+    return quantum_head(7, 2, HeadConfig(**TINY_HEAD | changes), seed=3)
 
 
 def new_text_model(directory: Path):
@@ -65,8 +65,9 @@ def worker(folder: Path, dies_in_epoch: int = -1) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     if dies_in_epoch < 0:
-        with pytest.raises(InputError, match="was given other rows, settings or seed than"):
-            fit_distributed(new_head, TRAIN, VALIDATION, FIT, seed=index, wait=30)
+        for make, seed in ((new_head, index), (lambda: new_head(layers=1 + index), 0)):
+            with pytest.raises(InputError, match="was given other rows, settings, seed or model than"):
+                fit_distributed(make, TRAIN, VALIDATION, FIT, seed=seed, wait=30)
     # Only the chief needs the folder.
     files = {"state_file": folder / f"state-{index}", "log_dir": folder / f"logs-{index}"}
     head, state = fit_distributed(new_head, TRAIN, VALIDATION, FIT, seed=0, callbacks=[Dying()], wait=30, **files)

@@ -1,4 +1,4 @@
-"""Precomputed sentence embeddings from a `.npz` file."""
+"""Precomputed sentence embeddings in a `.npz` file."""
 
 from __future__ import annotations
 
@@ -38,6 +38,17 @@ def load_embeddings(path: str | Path) -> EmbeddingDataset:
         if np.intersect1d(given[one], given[other]).size:
             raise _bad(path, f"has rows that are both in '{one}' and in '{other}'")
     return EmbeddingDataset(path.stem, embeddings, labels, class_names, **bound)
+
+
+def arrays_of(dataset: EmbeddingDataset) -> Arrays:
+    """The arrays of a file from which `load_embeddings` makes the same data set, but for its name."""
+    bound = {name: getattr(dataset, name) for name in PARTS}
+    return {
+        "embeddings": dataset.embeddings,
+        "labels": np.asarray(dataset.labels, np.int64),
+        "class_names": np.array(dataset.class_names, dtype=np.str_),
+        **{name: rows for name, rows in bound.items() if rows is not None},
+    }
 
 
 def _bad(path: Path, problem: str) -> InputError:

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from types import ModuleType, TracebackType
+
+from pebble import ProcessExpired
 
 from tfq_llm.errors import InputError
 from tfq_llm.studies.store import Store
+from tfq_llm.studies.timed import attempt_within
 from tfq_llm.studies.trial import Trial, TrialResult
 from tfq_llm.studies.versions import as_text, versions
 from tfq_llm.studies.worker import ONE_THREAD, PERFORM, Expected, Failure, Unfit, attempt
+
+logger = logging.getLogger(__name__)
 
 MARK = "cluster.txt"
 """A file in the study's directory by which workers elsewhere see that it is the same directory."""
@@ -42,6 +50,7 @@ class RayWorkers:
         cpus_per_trial: that Ray sets aside; a trial has one thread anyway.
         memory_per_trial: bytes that Ray sets aside; None: it does not look at memory.
         max_retries: how often a trial runs again whose worker or node was lost.
+        timeout: seconds after which a trial is stopped and counts as failed, from when a worker begins with it; None: never.
         perform: the function that runs a trial, as "module:function", which every machine can import.
 
     Raises:
@@ -56,6 +65,7 @@ class RayWorkers:
         cpus_per_trial: float = 1.0,
         memory_per_trial: int | None = None,
         max_retries: int = 3,
+        timeout: float | None = None,
         perform: str = PERFORM,
     ) -> None:
         self._ray = _import_ray()
@@ -71,9 +81,12 @@ class RayWorkers:
             errors.NodeDiedError,
             errors.OutOfMemoryError,
             errors.ObjectLostError,
+            # Of the process in which a worker runs a trial that has a time limit.
+            ProcessExpired,
+            BrokenProcessPool,
         )
         self.retries = max_retries
-        self._store_url, self._perform, self._cpus = store.url, perform, cpus_per_trial
+        self._store_url, self._perform = store.url, perform
         mark = None
         if store.directory is not None:
             mark = (str(store.directory / MARK), uuid.uuid4().hex)
@@ -81,8 +94,13 @@ class RayWorkers:
         self._expected = Expected(as_text(versions()), mark)
         # Ray's own retries are off: those of trials that ran out of memory would never end.
         resources = {"num_cpus": cpus_per_trial, "max_retries": 0, **({"memory": memory_per_trial} if memory_per_trial else {})}
-        self._task = self._ray.remote(**resources)(attempt)
-        self._size, self._sized = 0, -_SIZE_SECONDS
+        self._task = self._ray.remote(**resources)(attempt if timeout is None else attempt_within)
+        self._first_arguments = () if timeout is None else (timeout,)
+        self._wanted = {"CPU": cpus_per_trial, **({"memory": memory_per_trial} if memory_per_trial else {})}
+        self._size, self._sized = self._held_now(), time.monotonic()
+        if not self._size:
+            memory = f" and {memory_per_trial / 1e9:g} GB of memory" if memory_per_trial else ""
+            logger.warning("No machine of the cluster has %g CPUs%s for a trial: trials wait for one.", cpus_per_trial, memory)
 
     def __enter__(self) -> RayWorkers:
         return self
@@ -92,11 +110,20 @@ class RayWorkers:
 
     @property
     def busy(self) -> int:
-        """How many trials can run at a time, by the CPUs of the nodes that are there now."""
+        """How many trials can run at a time, by the CPUs and the memory of the nodes that are there now."""
         if time.monotonic() - self._sized >= _SIZE_SECONDS:
-            self._size = int(self._ray.cluster_resources().get("CPU", 0) / self._cpus)
+            self._size = self._held_now()
             self._sized = time.monotonic()
         return max(1, self._size)
+
+    def _held_now(self) -> int:
+        """How many trials the machines hold together; a trial is on one machine as a whole."""
+        found = 0
+        for node in self._ray.nodes():
+            if node["Alive"]:
+                has = node["Resources"]
+                found += min(int(has.get(name, 0) / amount) for name, amount in self._wanted.items())
+        return found
 
     @property
     def capacity(self) -> int:
@@ -106,7 +133,7 @@ class RayWorkers:
     def submit(self, trial: Trial) -> Future[TrialResult | Failure | Unfit]:
         """Hands a trial to the cluster."""
         future: Future[TrialResult | Failure | Unfit] = self._task.remote(
-            self._perform, trial, self._store_url, self._expected
+            *self._first_arguments, self._perform, trial, self._store_url, self._expected
         ).future()
         return future
 
@@ -145,4 +172,8 @@ def _connect(ray: ModuleType, address: str) -> None:
             f"join this machine to it, and give the address that it prints; or leave --cluster out. Finished results are kept."
         )
     environment = {"env_vars": ONE_THREAD}
+    handler = signal.getsignal(signal.SIGTERM)
     ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, runtime_env=environment)
+    if threading.current_thread() is threading.main_thread():
+        # Ray puts its own in the place of whatever was there.
+        signal.signal(signal.SIGTERM, handler)

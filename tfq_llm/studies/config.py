@@ -7,13 +7,28 @@ from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 from pydantic import Field, model_validator
 
-from tfq_llm.config import FitConfig, HeadConfig, PhaseConfig, Section, SentenceEncoderConfig, load_settings, validated
+from tfq_llm.config import (
+    FitConfig,
+    Groups,
+    HeadConfig,
+    PhaseConfig,
+    Section,
+    SentenceEncoderConfig,
+    from_overrides,
+    load_settings,
+    read_yaml,
+    validated,
+)
+from tfq_llm.errors import InputError
 from tfq_llm.execution import MAX_QUBITS
 from tfq_llm.studies.verdict_rule import VerdictRule
 
 T = TypeVar("T")
 Several = Annotated[tuple[T, ...], Field(strict=False)]
 """A list in YAML."""
+
+TUNING = PhaseConfig(epochs=4, learning_rate=6e-5, weight_decay=0.01, patience=4)
+Probability: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 
 MOST_INITS = 1000
 """Initialisations of split s have the seeds s · 1,000 and what follows."""
@@ -22,10 +37,19 @@ Level: TypeAlias = "int | float | str | bool"
 Kind = Literal["screen", "qubits", "ablation", "noise", "shots", "compare", "tune"]
 
 
-class StudyDataConfig(Section):
-    """Which rows are drawn from, and in which states of the sentence encoder they are embedded."""
+class TextsConfig(Section):
+    """Which texts, and which of them are drawn."""
 
     name: str = Field("movie-reviews", description="a named set, a file, or a directory of train/dev/test .tsv")
+    text_column: str | None = Field(None, description="column of the texts in a .csv, .tsv or .jsonl; default: the obvious one")
+    label_column: str | None = Field(None, description="column of the labels, likewise")
+    per_class: int = Field(256, ge=2, description="rows per class that are drawn, to train and to validate")
+    validation_fraction: float = Field(0.15, gt=0, lt=1, description="share of them that validates when nothing is selected")
+
+
+class StudyDataConfig(TextsConfig):
+    """Which rows are drawn from, and in which states of the sentence encoder they are embedded."""
+
     embeddings: Several[str] = Field(
         (), description=".npz files in place of texts: one for all splits, or files that bind their rows, one for each split"
     )
@@ -33,10 +57,6 @@ class StudyDataConfig(Section):
         ("frozen",), description="of the sentence encoder; each is a table of its own"
     )
     test: str | None = Field(None, description="a set of texts to score on, if not the rows that are not drawn")
-    text_column: str | None = Field(None, description="column of the texts in a .csv, .tsv or .jsonl; default: the obvious one")
-    label_column: str | None = Field(None, description="column of the labels, likewise")
-    per_class: int = Field(256, ge=2, description="rows per class that are drawn, to train and to validate")
-    validation_fraction: float = Field(0.15, gt=0, lt=1, description="share of them that validates when nothing is selected")
     test_rows: int | None = Field(None, ge=2, description="score a stratified part of the test rows; all of them if not set")
 
 
@@ -79,7 +99,9 @@ class ScreenConfig(Section):
 class QubitsConfig(Section):
     """Accuracy against the number of qubits."""
 
-    qubits: Several[int] = Field((4, 6, 8, 10, 12), description="of amplitude encoder and re-uploading circuit")
+    qubits: Several[int] = Field(
+        (4, 6, 8, 10, 12, 14, 16, 18), description="of amplitude encoder and re-uploading circuit, run in this order"
+    )
     inputs: Literal["fixed", "growing"] = Field(
         "growing", description="principal components: as many as the fewest qubits hold, or as many as each number holds"
     )
@@ -92,15 +114,38 @@ class NoiseConfig(Section):
     test: Several[str] = Field(
         ("none", "forte-1", "aria-1", "depolarizing:0.001,0.01", "depolarizing:0.003,0.03"), description="noise to score under"
     )
+    p1: Several[Probability] = Field((), description="of a grid: probabilities of depolarizing after a one-qubit gate")
+    p2: Several[Probability] = Field((), description="of the grid: after a two-qubit gate; each p1 with each p2 is a noise")
+    grid: Several[Literal["train", "test"]] = Field(("test",), description="what the grid is added to")
     trajectories: int = Field(8, ge=1, description="noisy circuits for each sample and step of training")
     test_trajectories: int = Field(64, ge=1, description="noisy circuits for each scored row")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> NoiseConfig:
+        if bool(self.p1) != bool(self.p2):
+            raise ValueError("noise.p1 and noise.p2 make a grid together: give both or none")
+        return self
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """All that is trained under, each once."""
+        return self._with_grid(self.train, "train")
+
+    @property
+    def scored(self) -> tuple[str, ...]:
+        """All that is scored under, each once."""
+        return self._with_grid(self.test, "test")
+
+    def _with_grid(self, named: tuple[str, ...], part: Literal["train", "test"]) -> tuple[str, ...]:
+        grid = [f"depolarizing:{p1},{p2}" for p1 in self.p1 for p2 in self.p2] if part in self.grid else []
+        return tuple(dict.fromkeys([*named, *grid]))
 
 
 class ShotsConfig(Section):
     """Training and scoring with a finite number of shots."""
 
     shots: Several[int] = Field((10, 30, 100, 300, 1000, 10_000), description="of scoring, after exact training")
-    train_shots: Several[int] = Field((10, 100, 1000), description="of training and scoring alike")
+    train_shots: Several[int] = Field((10, 100, 1000, 10_000), description="of training and scoring alike")
     gradient: Literal["adjoint", "parameter-shift", "spsa"] = Field("parameter-shift", description="of training with shots")
 
 
@@ -111,21 +156,20 @@ class ArmConfig(Section):
     settings: dict[str, str | int | float | bool | None] = Field({}, description="what differs")
 
 
-class StudyConfig(Section):
+class StudyConfig(Groups):
     """Everything that decides a study."""
 
     kind: Kind = Field(description="what is studied")
     data: StudyDataConfig = Field(StudyDataConfig(), description="Which rows, and their embeddings.")
     encoder: SentenceEncoderConfig = Field(SentenceEncoderConfig(), description="The sentence encoder.")
-    tuning: PhaseConfig = Field(
-        PhaseConfig(epochs=4, learning_rate=6e-5, weight_decay=0.01, patience=4),
-        description="Contrastive tuning of the sentence encoder, for the state tuned.",
-    )
+    tuning: PhaseConfig = Field(TUNING, description="Contrastive tuning of the sentence encoder, for the state tuned.")
     head: HeadConfig = Field(HeadConfig(), description="The quantum head where nothing else is said.")
     fit: FitConfig = Field(FitConfig(), description="Its training.")
     splits: int = Field(10, ge=1, description="how many draws of rows")
     first_split: int = Field(0, ge=0, description="seed of the first of them; the others follow")
-    inits: int = Field(1, ge=1, le=MOST_INITS, description="initialisations of each finished arm on each split")
+    inits: int = Field(
+        1, ge=1, le=MOST_INITS, description="initialisations on each split: of each finished arm, or of each run of a screening"
+    )
     selection: SelectionConfig = Field(SelectionConfig(), description="How settings are chosen.")
     arms: Several[str] = Field((), description="of compare and tune, by name; default: all but ablations")
     more_arms: dict[str, ArmConfig] = Field({}, description="arms of one's own, by name")
@@ -158,17 +202,43 @@ class StudyConfig(Section):
         return range(self.first_split, self.first_split + self.splits)
 
 
-def load_study_config(path: Path | str, overrides: list[str] | tuple[str, ...] = ()) -> StudyConfig:
+class EmbeddingsConfig(Groups):
+    """Everything that decides a file of embeddings."""
+
+    data: TextsConfig = Field(TextsConfig(), description="Which texts, and which rows are drawn for tuning.")
+    encoder: SentenceEncoderConfig = Field(SentenceEncoderConfig(), description="The sentence encoder.")
+    tuning: PhaseConfig = Field(
+        TUNING.model_copy(update={"enabled": False}), description="Contrastive tuning; without it the sentence encoder is frozen."
+    )
+    split: int = Field(0, ge=0, description="seed of the draw that is tuned on, as in a study")
+
+
+def load_study_config(path: Path | str, overrides: list[str] | tuple[str, ...] = (), kind: Kind | None = None) -> StudyConfig:
     """Reads and validates a YAML file.
 
     Args:
         path: the file.
         overrides: "section.key=value" each, as in `--set`.
+        kind: that is to be run. A file that does not say its kind is of this one.
 
     Raises:
-        InputError: the file cannot be read, or some settings are wrong; the message names every one with its path.
+        InputError: the file cannot be read, or is of another kind, or some settings are wrong; the message names every one with
+            its path.
     """
-    return load_settings(StudyConfig, path, overrides, "data", "verdict")
+    sections = ("data", "verdict")
+    unsaid = [] if kind is None or "kind" in read_yaml(path, *sections) else [f"kind={kind}"]
+    config = load_settings(StudyConfig, path, [*unsaid, *overrides], *sections)
+    if kind not in (None, config.kind):
+        raise InputError(
+            f"the configuration '{path}' is of the study '{config.kind}', and '{kind}' was to be run: give the command "
+            f"'tfq-llm study {config.kind}' with it, or another configuration."
+        )
+    return config
+
+
+def make_embeddings_config(overrides: list[str] | tuple[str, ...] = ()) -> EmbeddingsConfig:
+    """The defaults with overrides, "section.key=value" each; raises InputError as `load_study_config`."""
+    return from_overrides(EmbeddingsConfig, overrides, "the settings of embed")
 
 
 def make_study_config(settings: Any, origin: str = "study") -> StudyConfig:

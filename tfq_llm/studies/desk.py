@@ -23,6 +23,7 @@ class Draw:
         num_classes: of the data.
         train_rows: of the split.
         validation_rows: of the split.
+        texts: digest of the texts that were embedded; None of given embeddings, and of studies that did not keep it.
     """
 
     state: str
@@ -33,6 +34,7 @@ class Draw:
     num_classes: int
     train_rows: int
     validation_rows: int
+    texts: str | None = None
 
 
 @dataclass(frozen=True)

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
 import fsspec
 
 from tfq_llm.cache import atomic_file, writable_directory
-from tfq_llm.errors import InputError
+from tfq_llm.errors import InputError, StoreError
 
 # A directory of a network has a delay for every file; a local one loses nothing by it.
 _READERS = 16
 
 
 class Place(Protocol):
-    """Files by their path below the place, such as "trials/a.json"."""
+    """Files by their path below the place, such as "trials/a.json".
+
+    All that reads or writes raises StoreError when the system or the service refuses.
+    """
 
     def read(self, path: str) -> bytes | None:
         """A file's bytes; None if there is none."""
@@ -54,6 +58,18 @@ def place(url: str) -> Place:
     return Remote(url)
 
 
+@contextmanager
+def _use(what: str) -> Iterator[None]:
+    """What the system or the service says against using a file, as a StoreError."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"cannot read or write '{what}' ({error.strerror or error}): make room, or see that the place can be used, and give "
+            f"the same command again. What is finished is kept."
+        ) from error
+
+
 class Directory:
     """A directory of this machine, or one that several machines share."""
 
@@ -61,10 +77,11 @@ class Directory:
         self.path = writable_directory(path.expanduser().absolute(), "Name a directory you can write to.")
 
     def read(self, path: str) -> bytes | None:
-        try:
-            return (self.path / path).read_bytes()
-        except FileNotFoundError:
-            return None
+        with _use(self.full(path)):
+            try:
+                return (self.path / path).read_bytes()
+            except FileNotFoundError:
+                return None
 
     def read_many(self, paths: Iterable[str]) -> dict[str, bytes]:
         paths = list(paths)
@@ -73,32 +90,35 @@ class Directory:
         return {path: data for path, data in zip(paths, read, strict=True) if data is not None}
 
     def write(self, path: str, data: bytes) -> None:
-        with atomic_file(self._target(path)) as temporary:
+        with _use(self.full(path)), atomic_file(self._target(path)) as temporary:
             temporary.write_bytes(data)
 
     def create(self, path: str, data: bytes) -> bool:
-        target = self._target(path)
-        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".") as whole:
-            whole.write(data)
-            whole.flush()
-            try:
-                # A second name for a file that is complete: it appears at once, and only if the name is free.
-                os.link(whole.name, target)
-            except FileExistsError:
-                return False
-            except OSError:
-                return _create_directly(target, data)
+        with _use(self.full(path)):
+            target = self._target(path)
+            with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".") as whole:
+                whole.write(data)
+                whole.flush()
+                try:
+                    # A second name for a file that is complete: it appears at once, and only if the name is free.
+                    os.link(whole.name, target)
+                except FileExistsError:
+                    return False
+                except OSError:
+                    return _create_directly(target, data)
         return True
 
     def remove(self, path: str) -> None:
-        (self.path / path).unlink(missing_ok=True)
+        with _use(self.full(path)):
+            (self.path / path).unlink(missing_ok=True)
 
     def names(self, folder: str) -> list[str]:
-        try:
-            with os.scandir(self.path / folder) as files:
-                return sorted(file.name for file in files if not file.name.startswith("."))
-        except FileNotFoundError:
-            return []
+        with _use(self.full(folder)):
+            try:
+                with os.scandir(self.path / folder) as files:
+                    return sorted(file.name for file in files if not file.name.startswith("."))
+            except FileNotFoundError:
+                return []
 
     def full(self, path: str) -> str:
         return str(self.path / path)
@@ -141,40 +161,45 @@ class Remote:
         if not by_address:
             return {}
         found = {}
-        for address, data in self._files.cat(list(by_address), on_error="return").items():
-            if isinstance(data, bytes):
-                found[by_address[address]] = data
-            elif not isinstance(data, FileNotFoundError):
-                raise data
+        with _use(self.url):
+            for address, data in self._files.cat(list(by_address), on_error="return").items():
+                if isinstance(data, bytes):
+                    found[by_address[address]] = data
+                elif not isinstance(data, FileNotFoundError):
+                    raise data
         return found
 
     def write(self, path: str, data: bytes) -> None:
-        self._files.pipe_file(f"{self._root}/{path}", data)
+        with _use(self.full(path)):
+            self._files.pipe_file(f"{self._root}/{path}", data)
 
     def create(self, path: str, data: bytes) -> bool:
-        try:
-            self._files.pipe_file(f"{self._root}/{path}", data, mode="create")
-        except OSError:
-            # Stores say in different ways that there is one.
-            if self.read(path) is None:
-                raise
-            return False
+        with _use(self.full(path)):
+            try:
+                self._files.pipe_file(f"{self._root}/{path}", data, mode="create")
+            except OSError:
+                # Stores say in different ways that there is one.
+                if self.read(path) is None:
+                    raise
+                return False
         return True
 
     def remove(self, path: str) -> None:
-        try:
-            self._files.rm_file(f"{self._root}/{path}")
-        except FileNotFoundError:
-            return
+        with _use(self.full(path)):
+            try:
+                self._files.rm_file(f"{self._root}/{path}")
+            except FileNotFoundError:
+                return
 
     def names(self, folder: str) -> list[str]:
         address = f"{self._root}/{folder}"
         # Others write there too: what fsspec remembers of it is old.
         self._files.invalidate_cache(address)
-        try:
-            return sorted(str(name).rpartition("/")[2] for name in self._files.ls(address, detail=False))
-        except FileNotFoundError:
-            return []
+        with _use(self.full(folder)):
+            try:
+                return sorted(str(name).rpartition("/")[2] for name in self._files.ls(address, detail=False))
+            except FileNotFoundError:
+                return []
 
     def full(self, path: str) -> str:
         return f"{self.url}/{path}"

@@ -4,36 +4,61 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
-import json
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tfq_llm import data
-from tfq_llm.cache import cache_dir
 from tfq_llm.data import EmbeddingDataset, TextDataset
 from tfq_llm.data.duplicates import text_key
-from tfq_llm.data.splits import embedding_split
+from tfq_llm.data.splits import Split, embedding_split
 from tfq_llm.errors import InputError
 from tfq_llm.studies.config import StudyConfig
 from tfq_llm.studies.desk import Draw
+from tfq_llm.studies.embedded import embed_frozen, embed_tuned, name_of, recall, remember
 from tfq_llm.studies.store import Store
-from tfq_llm.studies.versions import versions
 
 
-def draws(config: StudyConfig, store: Store) -> list[Draw]:
+def draws(config: StudyConfig, store: Store, before: Sequence[Draw] = ()) -> list[Draw]:
     """Puts the study's embeddings into its store, unless they are there, and says what is drawn from them.
 
+    Args:
+        config: of the study.
+        store: of the study.
+        before: what was drawn when the study was begun. Files may have other names or places now, but what is in them must be the
+            same.
+
     Raises:
-        InputError: the data cannot be read or divided; or there is not one file for each split, where files bind their rows.
+        InputError: the data cannot be read or divided, or are others than before; or there is not one file for each split, where
+            files bind their rows.
     """
-    if config.data.embeddings:
-        return list(_given(config, store))
-    return list(_of_texts(config, store))
+    found = []
+    for draw in _given(config, store) if config.data.embeddings else _of_texts(config, store, before):
+        _check_same(draw, before)
+        found.append(draw)
+    return found
+
+
+_OTHER_DATA = (
+    "A file may be renamed or moved after a study was begun, but its content may not change, or numbers of different data would "
+    "stand side by side: give the first data again, or begin a new study in another directory."
+)
+
+
+def _check_same(draw: Draw, before: Sequence[Draw]) -> None:
+    """Refuses a draw whose data are others than those of the same split and state before."""
+    for old in before:
+        if old.split != draw.split or ("given" not in (old.state, draw.state) and old.state != draw.state):
+            continue
+        if old.data != draw.data and old.texts is not None and old.texts == draw.texts:
+            raise InputError(
+                f"the {draw.state} embeddings of split {draw.split} came out with other bits than when the study was begun, and "
+                f"the first ones are damaged or were taken away: begin a new study in another directory."
+            )
+        if old.data != draw.data:
+            raise InputError(f"the data of split {draw.split} are not those that the study was begun with. {_OTHER_DATA}")
 
 
 def _given(config: StudyConfig, store: Store) -> Iterator[Draw]:
@@ -57,16 +82,27 @@ def _given(config: StudyConfig, store: Store) -> Iterator[Draw]:
         yield _draw(config, digest, dataset, seed, "given", has_seen=dataset.train is not None)
 
 
-def _of_texts(config: StudyConfig, store: Store) -> Iterator[Draw]:
+def _of_texts(config: StudyConfig, store: Store, before: Sequence[Draw]) -> Iterator[Draw]:
     texts, test = _texts(config)
-    kept = _Kept(store, config, texts.digest())
-    frozen_digest, frozen = kept.get("frozen", None, lambda: _frozen(config, texts, test))
+    digest_of_texts = texts.digest()
+    # Embedding takes long, so texts are compared first.
+    if {draw.texts for draw in before} - {None, digest_of_texts}:
+        raise InputError(
+            f"the texts or labels of '{config.data.name}' are not those that the study was begun with. {_OTHER_DATA}"
+        )
+    kept = _Kept(store, config, digest_of_texts, None if test is None else len(test))
+    frozen_digest, frozen = kept.get("frozen", None, lambda: embed_frozen(texts, config.encoder, test))
     for seed in config.split_seeds:
         for state in config.data.states:
             digest, dataset = frozen_digest, frozen
             if state == "tuned":
                 digest, dataset = kept.get(state, seed, functools.partial(_tuned, config, texts, frozen, seed))
-            yield _draw(config, digest, dataset, seed, state, has_seen=state == "tuned")
+            drawn = _draw(config, digest, dataset, seed, state, has_seen=state == "tuned")
+            yield dataclasses.replace(drawn, texts=digest_of_texts)
+
+
+def _tuned(config: StudyConfig, texts: TextDataset, frozen: EmbeddingDataset, seed: int) -> EmbeddingDataset:
+    return embed_tuned(texts, frozen, _split(config, frozen, seed), config.encoder, config.tuning)
 
 
 def _texts(config: StudyConfig) -> tuple[TextDataset, np.ndarray | None]:
@@ -92,46 +128,14 @@ def _texts(config: StudyConfig) -> tuple[TextDataset, np.ndarray | None]:
     return both, np.arange(len(pool), len(both))
 
 
-def _frozen(config: StudyConfig, texts: TextDataset, test: np.ndarray | None) -> EmbeddingDataset:
-    from tfq_llm.training.trained import embed, encoder_from_config
-
-    vectors = embed(encoder_from_config(config.encoder), texts.texts, "embedding, sentence encoder frozen")
-    return EmbeddingDataset(texts.name, vectors, texts.labels, texts.class_names, test=test)
-
-
-def _tuned(config: StudyConfig, texts: TextDataset, frozen: EmbeddingDataset, seed: int) -> EmbeddingDataset:
-    """Embeddings by a sentence encoder that is tuned on the rows that the frozen ones are divided into by this seed.
-
-    They are kept in this machine's cache directory: tuning takes long, and other studies of these texts tune on the same rows.
-    """
-    from tfq_llm.training.contrastive import tune_sentence_encoder
-    from tfq_llm.training.trained import embed, encoder_from_config
-
-    split = embedding_split(frozen, config.data.per_class, config.data.validation_fraction, seed)
-    rows = [part.tolist() for part in (split.train, split.validation)]
-    # The frozen embeddings tell which sentence encoder it is, whatever is at its path now.
-    name = _digest([frozen.digest(), rows, config.tuning.model_dump(), config.encoder.model_dump(), seed, versions()])
-    kept = Store(cache_dir("study-embeddings"))
-    found = _found(kept, name)
-    if found is not None:
-        return dataclasses.replace(found[1], name=frozen.name, class_names=frozen.class_names, test=frozen.test)
-    encoder = encoder_from_config(config.encoder, trainable=True)
-    strings = np.array(texts.texts, dtype=object)
-    train, validation = [(strings[rows], texts.labels[rows]) for rows in (split.train, split.validation)]
-    state_file = cache_dir("study-tuning") / f"{name}.state"
-    title = f"tuning the sentence encoder on split {seed}"
-    tune_sentence_encoder(encoder, train, validation, config.tuning, name=title, seed=seed, state_file=state_file)
-    vectors = embed(encoder, texts.texts, f"embedding, sentence encoder tuned on split {seed}")
-    tuned = dataclasses.replace(frozen, embeddings=vectors, train=split.train, validation=split.validation)
-    _remember(kept, name, tuned)
-    state_file.unlink(missing_ok=True)
-    return tuned
-
-
 def _draw(config: StudyConfig, digest: str, dataset: EmbeddingDataset, seed: int, state: str, has_seen: bool) -> Draw:
-    split = embedding_split(dataset, config.data.per_class, config.data.validation_fraction, seed)
+    split = _split(config, dataset, seed)
     shape = dataset.embeddings.shape[1], len(dataset.class_names), len(split.train), len(split.validation)
     return Draw(state, digest, seed, has_seen, *shape)
+
+
+def _split(config: StudyConfig, dataset: EmbeddingDataset, seed: int) -> Split:
+    return embedding_split(dataset, config.data.per_class, config.data.validation_fraction, seed)
 
 
 @dataclass(frozen=True)
@@ -142,40 +146,24 @@ class _Kept:
         store: of the study.
         config: of the study.
         texts: digest of the texts.
+        test: how many of them, the last ones, are to be scored on; None: those that are not drawn.
     """
 
     store: Store
     config: StudyConfig
     texts: str
+    test: int | None
 
     def get(self, state: str, seed: int | None, make: Callable[[], EmbeddingDataset]) -> tuple[str, EmbeddingDataset]:
         """Digest and embeddings of a state, for a split if they differ by it."""
         encoder, settings = self.config.encoder.model_dump(mode="json"), self.config.data
-        made_of: dict[str, Any] = {"texts": self.texts, "encoder": encoder, "state": state, "test": settings.test}
+        made_of: dict[str, Any] = {"texts": self.texts, "encoder": encoder, "state": state, "test": self.test}
         if seed is not None:
             tuning = self.config.tuning.model_dump(mode="json")
             made_of |= {"seed": seed, "tuning": tuning, "rows": [settings.per_class, settings.validation_fraction]}
-        name = _digest(made_of)
-        found = _found(self.store, name)
+        name = name_of(made_of)
+        found = recall(self.store, name)
         if found is not None:
             return found
         dataset = make()
-        return _remember(self.store, name, dataset), dataset
-
-
-def _digest(made_of: Any) -> str:
-    return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _found(store: Store, name: str) -> tuple[str, EmbeddingDataset] | None:
-    digest = store.digest_of(name)
-    if digest is not None:
-        with suppress(InputError):  # they are damaged, or were taken away
-            return digest, store.embeddings(digest)
-    return None
-
-
-def _remember(store: Store, name: str, dataset: EmbeddingDataset) -> str:
-    digest = store.keep_embeddings(dataset)
-    store.keep_digest(name, digest)
-    return digest
+        return remember(self.store, name, dataset), dataset

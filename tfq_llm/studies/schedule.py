@@ -7,8 +7,9 @@ import itertools
 import json
 import queue
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol
@@ -75,7 +76,14 @@ class Summary:
     seconds: float
 
 
-def run(procedures: Sequence[Procedure], store: Store, workers: Workers, monitor: Monitor, retries: int | None = None) -> Summary:
+def run(
+    procedures: Sequence[Procedure],
+    store: Store,
+    workers: Workers,
+    monitor: Monitor,
+    retries: int | None = None,
+    check: Callable[[], None] = lambda: None,
+) -> Summary:
     """Advances all procedures until they end.
 
     A procedure gets the results of a batch when all of them are there. Entries of earlier procedures are run first. A trial that
@@ -89,16 +97,18 @@ def run(procedures: Sequence[Procedure], store: Store, workers: Workers, monitor
         workers: run trials and keep their results in the same store.
         monitor: is told everything.
         retries: how often a trial runs again whose worker died, before it counts as failed; default: the workers' own.
+        check: called again and again; what it raises ends the run.
 
     Raises:
-        InputError: test rows would be scored twice for an arm, or a worker must not take part. What is finished is kept.
+        InputError: test rows would be scored twice for an arm, a worker must not take part, or the store cannot be read or
+            written. What is finished is kept.
         KeyboardInterrupt: after the workers were stopped.
     """
     start = time.monotonic()
     study = _Run(procedures, store, workers, monitor, workers.retries if retries is None else retries)
     try:
         with monitor:
-            study.go()
+            study.go(check)
     except BaseException as error:
         workers.close()
         if isinstance(error, KeyboardInterrupt):
@@ -154,13 +164,15 @@ class _Run:
         self._failed_before: set[str] = set()
         self._scored_before: set[tuple[str, str, int]] = set()
 
-    def go(self) -> None:
+    def go(self, check: Callable[[], None]) -> None:
+        self.store.follow()
         self._failed_before = self.store.failures()
         scored = map(json.loads, self.store.claims())
         self._scored_before = {(key["arm"], key["data"], key["split"]) for key in scored}
         for index in range(len(self.procedures)):
             self._advance(index, None)
         while self._jobs:
+            check()
             self._submit()
             self.monitor.tick(len(self._running), self.workers.busy)
             for future in self._some_ended():
@@ -248,7 +260,7 @@ class _Run:
         error = future.exception()
         if error is None:
             outcome = future.result()
-        elif isinstance(error, TimeoutError):
+        elif isinstance(error, (TimeoutError, FutureTimeoutError)):  # the same from Python 3.11 on
             self._lose(name, job, f"{type(error).__name__}: the trial took longer than it may")
             return
         elif isinstance(error, self.workers.deaths):
@@ -262,7 +274,7 @@ class _Run:
         else:
             raise InputError(f"the workers cannot run trials: {type(error).__name__}: {error}") from error
         if isinstance(outcome, Unfit):
-            raise InputError(f"{outcome.reason} What is finished is kept.")
+            raise InputError(outcome.reason)
         self._answer(name, job, outcome)
 
     def _lose(self, name: str, job: _Job, why: str) -> None:

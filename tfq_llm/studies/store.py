@@ -28,8 +28,8 @@ from filelock import FileLock
 from pydantic import ValidationError
 
 from tfq_llm.cache import atomic_file, cache_dir
-from tfq_llm.data.datasets import PARTS, EmbeddingDataset
-from tfq_llm.data.embeddings import load_embeddings
+from tfq_llm.data.datasets import EmbeddingDataset
+from tfq_llm.data.embeddings import arrays_of, load_embeddings
 from tfq_llm.errors import InputError
 from tfq_llm.studies import rows
 from tfq_llm.studies.places import Directory, place
@@ -58,6 +58,7 @@ class Store:
         self.url = str(self.directory or url)
         self._results: dict[str, TrialResult] = {}
         self._claims: dict[str, str] | None = None
+        self._is_followed = False
 
     # Results
 
@@ -77,6 +78,15 @@ class Store:
         self._read(names)
         return {name: self._results[name] for name in names if name in self._results}
 
+    def follow(self) -> None:
+        """Reads all results once; from then on a result is there if it was noted here.
+
+        For the one process that drives a study: it is told of every result, and asking a distant store for each trial that has
+        none yet would take it longer than all else that it does.
+        """
+        self.results()
+        self._is_followed = True
+
     def keep(self, result: TrialResult) -> None:
         """Writes a result; one of the same trial is replaced."""
         text = json.dumps(result.model_dump(mode="json"), indent=1, ensure_ascii=False)
@@ -89,7 +99,7 @@ class Store:
 
     def _read(self, names: Iterable[str]) -> None:
         """Adds those results to the remembered ones that are there and good."""
-        missing = [name for name in names if name not in self._results]
+        missing = [] if self._is_followed else [name for name in names if name not in self._results]
         for path, data in self._place.read_many(map(_trial_file, missing)).items():
             try:
                 result = TrialResult.model_validate_json(data)
@@ -175,14 +185,7 @@ class Store:
         try:
             self.embeddings(digest)
         except InputError:
-            optional = {name: getattr(dataset, name) for name in PARTS}
-            arrays = {
-                "embeddings": dataset.embeddings,
-                "labels": np.asarray(dataset.labels, np.int64),
-                "class_names": np.array(dataset.class_names, dtype=np.str_),
-                "name": np.array(dataset.name),
-                **{name: array for name, array in optional.items() if array is not None},
-            }
+            arrays = {**arrays_of(dataset), "name": np.array(dataset.name)}
             self._place.write(f"embeddings/{digest}.npz", _npz(arrays))
         return digest
 

@@ -20,6 +20,7 @@ class VerdictRule(Section):
         description="of paired differences over splits; corrected-t is Nadeau and Bengio's, for few test rows",
     )
     alpha: float = Field(0.05, gt=0, lt=0.5, description="level of the tests; intervals cover 1 − alpha")
+    quantum: str = Field("quantum head", description="the arm that all others are compared with, and whose parts are ablated")
     against: str = Field(
         BEST_CLASSICAL,
         description="the arm that the headline compares with, tested alone; or best classical: by validation accuracy",

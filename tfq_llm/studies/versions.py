@@ -16,6 +16,11 @@ def versions() -> dict[str, str]:
     return {name: _version(name) for name in PACKAGES}
 
 
+def versions_of_study() -> dict[str, str]:
+    """Those of `versions()`, and of what decides which trials a study has: a search goes other ways with another Optuna."""
+    return versions() | {name: _version(name) for name in ("optuna", "pyDOE3")}
+
+
 def _version(name: str) -> str:
     for distribution in (name, *_ALIKE.get(name, ())):
         try:

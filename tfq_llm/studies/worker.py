@@ -13,6 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from tfq_llm.errors import StoreError
+
 # Nothing here loads NumPy: the number of threads has to be set before.
 if TYPE_CHECKING:
     from tfq_llm.studies.trial import Trial, TrialResult
@@ -39,7 +41,7 @@ class Failure(NamedTuple):
 
 
 class Unfit(NamedTuple):
-    """A worker that must not run trials of this study: why."""
+    """A worker that must not run trials of this study, or cannot keep their results: why."""
 
     reason: str
 
@@ -62,7 +64,11 @@ def begin(parent: int, log: str) -> None:
     if os.getppid() != parent:
         # It died before the signal was asked for.
         os._exit(1)
-    file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    try:
+        file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    except OSError:
+        # On a full disk it is the result that must be told of.
+        file = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
         os.dup2(file, stream)
     os.close(file)
@@ -78,13 +84,16 @@ def attempt(perform: str, trial: Trial, store_url: str, expected: Expected | Non
         expected: what to make sure of before.
     """
     os.environ.update(ONE_THREAD)
-    if expected is not None and (reason := _unfit(expected)):
-        return Unfit(reason)
+    if expected is not None and (reason := unfit(expected)):
+        return Unfit(f"{reason} What is finished is kept.")
     try:
         module, _, function = perform.partition(":")
         if module.startswith("tfq_llm."):
             _limit_engine()
         result: TrialResult = getattr(importlib.import_module(module), function)(trial, store_url)
+    except StoreError as error:
+        # It says nothing of the trial: as a failure it would let settings be chosen without it.
+        return Unfit(str(error))
     except (Exception, SystemExit):
         return Failure(traceback.format_exc())
     finally:
@@ -102,7 +111,7 @@ def _limit_engine() -> None:
 
 
 @lru_cache(maxsize=1)
-def _unfit(expected: Expected) -> str | None:
+def unfit(expected: Expected) -> str | None:
     """Why this machine must not take part; None: it may."""
     from tfq_llm.studies.versions import differences, from_text, versions
 

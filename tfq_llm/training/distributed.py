@@ -68,7 +68,7 @@ def fit_distributed(
 
     Args:
         make_model: builds the model, from embeddings or texts to logits, such as `lambda: quantum_head(768, 2, seed=0)`. It is
-            called in the strategy's scope, where the chief's initial weights count, and once more for the model that is returned.
+            called for the model that is returned, and once more in the strategy's scope, where the chief's initial weights count.
             A sentence encoder is loaded inside it. Optimizer and loss are those of `compile_classifier`, whatever it was
             compiled with.
         train: all inputs (embeddings [rows, dim] or strings [rows]) and integer labels [rows], on every worker.
@@ -89,7 +89,7 @@ def fit_distributed(
 
     Raises:
         InputError: TF_CONFIG cannot be used; TensorFlow has been used before in this process; or the workers were given
-            different rows or settings.
+            different rows, settings or models.
         WorkerLostError: a worker did not come in time, or was lost. This process cannot train any more and should end.
         TrainingDivergedError: as `resumable_fit`, on all workers.
     """
@@ -101,9 +101,11 @@ def fit_distributed(
         )
         return model, state
     team = _Team(cluster, join(cluster, wait))
+    # A mirrored model would wait for the other workers whenever it is asked for something, so it is not what is returned.
+    model = prepared(make_model(), config, len(train[1]))
     steps = math.ceil(len(train[1]) / config.batch_size)
     with _lost_workers(name, cluster), team.strategy.scope():
-        team.check_alike(_digest(train, validation, config, seed))
+        team.check_alike(_digest(train, validation, config, seed, model))
         state = team.state_of_chief(state_file)
         mirrored = compile_classifier(make_model(), config, config.epochs * steps, _GlobalMean(from_logits=True))
         state.restore(mirrored)
@@ -122,8 +124,6 @@ def fit_distributed(
             quiet=not cluster.is_chief,
         )
         weights = mirrored.get_weights()
-    # A mirrored model would wait for the other workers whenever it is asked for something.
-    model = prepared(make_model(), config, len(train[1]))
     model.set_weights(weights)
     return model, state
 
@@ -209,8 +209,8 @@ class _Team:
         others = [self.cluster.workers[index] for index in np.flatnonzero(self._sum(differs))]
         if others:
             raise InputError(
-                f"{', '.join(others)} was given other rows, settings or seed than {self.cluster.workers[0]}: a model is trained "
-                "by workers that have the same."
+                f"{', '.join(others)} was given other rows, settings, seed or model than {self.cluster.workers[0]}: one model is "
+                "trained by workers that have the same."
             )
 
     def state_of_chief(self, path: Path | None) -> TrainingState:
@@ -281,9 +281,10 @@ class _GlobalMean(tf.keras.losses.SparseCategoricalCrossentropy):
         return value + tf.reduce_sum(tf.cast(sample_weight, mean.dtype)) * (mean - value)
 
 
-def _digest(train: Rows, validation: Rows, config: FitConfig, seed: int) -> bytes:
+def _digest(train: Rows, validation: Rows, config: FitConfig, seed: int, model: tf.keras.Model) -> bytes:
     """Of all that must be the same on every worker."""
-    digest = hashlib.sha256(f"{seed} {config.model_dump_json()}".encode())
+    weights = [(tuple(weight.shape), weight.dtype.name, bool(weight.trainable)) for weight in model.weights]
+    digest = hashlib.sha256(f"{seed} {config.model_dump_json()} {weights}".encode())
     for array in map(np.asarray, (*train, *validation)):
         digest.update(f"{array.shape} {array.dtype}".encode())
         digest.update("\0".join(map(str, array)).encode() if array.dtype == object else np.ascontiguousarray(array).tobytes())

@@ -66,14 +66,25 @@ def test_an_ablation_differs_in_what_it_takes_away_alone():
     found = arms(HeadConfig(), FitConfig(), 768, 2, 435)
     whole = found["quantum head"]
     ablations = [arm for arm in found.values() if arm.ablates == "quantum head"]
-    assert len(ablations) == 8
+    assert len(ablations) == 10
     for arm in ablations:
-        different = {name for name, value in arm.defaults.items() if value != whole.defaults[name]}
+        different = {name for name, value in arm.defaults.items() if value != whole.defaults.get(name)}
         assert different == set(arm.changes)
         assert different or arm.method != whole.method
         assert arm.settings({"learning_rate": 0.5}) == {**whole.defaults, "learning_rate": 0.5, **arm.changes}
         assert not set(arm.space) & set(arm.changes)
     assert "no re-uploading" not in arms(HeadConfig(reuploads=1), FitConfig(), 768, 2, 435)
+
+
+def test_neighbours_alone_can_have_as_many_gates_and_parameters():
+    deep = arms(HeadConfig(), FitConfig(), 768, 2, 435)["nearest neighbours, as many parameters"]
+    assert (deep.defaults["encoder_layers"], deep.defaults["layers"]) == (54, 2)
+    for chosen in ({}, {"encoder_layers": 4, "encoder_connectivity": 3, "layers": 2, "connectivity": 4}):
+        whole, own = (QuantumSettings(**given).head for given in (QuantumSettings().model_dump() | chosen, deep.settings(chosen)))
+        assert (own.encoder_connectivity, own.connectivity) == (1, 1)
+        assert quantum_parameters(own, 768, 2) == quantum_parameters(whole, 768, 2)
+    near = HeadConfig(encoder_connectivity=1, connectivity=1)
+    assert not [name for name in arms(near, FitConfig(), 768, 2, 435) if "neighbours," in name or "neighbours only" in name]
 
 
 def test_without_padding_the_register_stays_as_it_is():

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
 
 from tests.support import blobs
 from tfq_llm import InputError
@@ -17,7 +18,7 @@ from tfq_llm.circuits import reuploading_circuit
 from tfq_llm.config import FitConfig, HeadConfig
 from tfq_llm.models import predict_logits, quantum_head
 from tfq_llm.studies.arms import arms, fit, restored
-from tfq_llm.studies.arms.names import LINEAR_AND_QPU, NO_QPU, PCA_AND_QPU, QUANTUM
+from tfq_llm.studies.arms.names import ANGLE_SURROGATE, LINEAR_AND_QPU, NO_QPU, PCA_AND_QPU, QUANTUM
 from tfq_llm.studies.arms.parameters import quantum_parameters
 from tfq_llm.studies.arms.quantum import quantum_model
 from tfq_llm.studies.arms.settings import QuantumSettings
@@ -99,6 +100,20 @@ def test_without_reuploading_every_angle_stands_once():
     ansatz = model_of("no re-uploading").get_layer("reuploading_pqc").ansatz
     for symbol in ansatz.data_symbols:
         assert sum(symbol in cirq.parameter_symbols(operation) for operation in ansatz.circuit.all_operations()) == 1
+
+
+def test_the_surrogate_for_the_qpu_has_the_angles_of_the_trained_head(exact):
+    settings = small(order=1, C=3.0)
+    fitted = fit(ANGLE_SURROGATE, settings, TRAIN, VALIDATION, 2, seed=2)
+    to_angles = tf.keras.Model(exact.model.inputs, exact.model.get_layer("angle_scaling").output)
+    phases = [to_angles(rows[0]).numpy() for rows in (TRAIN, TEST)]
+    trained, tested = (np.concatenate([np.cos(angles), np.sin(angles)], axis=1) for angles in phases)
+    expected = LogisticRegression(C=3.0, max_iter=10_000).fit(trained, TRAIN[1])
+    np.testing.assert_allclose(fitted.probabilities(TEST[0]), expected.predict_proba(tested), atol=1e-4)
+    assert fitted.weights() is None
+    assert fitted.epochs == exact.epochs
+    qpu_and_logits = sum(exact.model.get_layer(name).count_params() for name in ("reuploading_pqc", "logits"))
+    assert fitted.parameters == exact.parameters - qpu_and_logits + 2 * to_angles.output_shape[-1] + 1
 
 
 def test_a_frozen_pqc_keeps_its_angles_and_all_else_is_trained():

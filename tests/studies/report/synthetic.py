@@ -93,6 +93,7 @@ class Rows:
         frame = pd.DataFrame(self.rows)
         columns = [*COLUMNS, *(column for column in frame.columns if column.startswith("factor "))]
         given: dict[str, Any] = {
+            "rule": RULE,
             "expected": len(self.rows),
             "done": len(self.rows),
             "commands": (f"tfq-llm study {kind} --config study.yaml --workers 2", "tfq-llm report runs/study"),
@@ -104,7 +105,6 @@ class Rows:
             name=name,
             kind=kind,  # type: ignore[arg-type]
             config=StudyConfig(kind=kind),  # type: ignore[arg-type]
-            rule=RULE,
             frame=frame.reindex(columns=columns).astype({"fold": "Int64", "epochs": "Int64"}),
             costs=pd.DataFrame(self.costs, columns=["trial", "fit_seconds", "score_seconds", "host", "finished"]),
             right=self.right,
@@ -194,6 +194,19 @@ def noise(**more: Any) -> ReportInput:
                 mean = 0.86 - 0.02 * step + (0.012 * step - 0.004 if train != "none" else 0)
                 rows.add(arm, "quantum", "final", mean, split, factors={"train noise": train, "test noise": test})
         rows.add("logistic regression", "classical", "final", 0.866, split)
+    return rows.study("noise", **more)
+
+
+def noise_grid(**more: Any) -> ReportInput:
+    """Training and scoring under every noise of a grid of p1 and p2, and under a machine's."""
+    rows, grid = Rows(), [(p1, p2) for p1 in (0.001, 0.003) for p2 in (0.01, 0.03)]
+    noises = {"none": 0.0, "aria-1": 0.3, **{f"depolarizing:{p1},{p2}": p1 / 0.003 + p2 / 0.03 for p1, p2 in grid}}
+    for split in range(9):
+        for train, trained in noises.items():
+            arm = "noise-blind" if train == "none" else f"trained under {train}"
+            for test, strength in noises.items():
+                mean = 0.86 - 0.05 * strength + 0.02 * min(trained, strength)
+                rows.add(arm, "quantum", "final", mean, split, factors={"train noise": train, "test noise": test})
     return rows.study("noise", **more)
 
 

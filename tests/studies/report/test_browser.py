@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.studies.report.synthetic import STUDIES, compare
+from tests.studies.report.synthetic import STUDIES, compare, noise_grid
 from tfq_llm.studies.report import ReportInput, write_report
 
 pytestmark = pytest.mark.slow
@@ -51,7 +51,7 @@ def unfinished() -> ReportInput:
     )
 
 
-@pytest.mark.parametrize("make", [*STUDIES.values(), unfinished])
+@pytest.mark.parametrize("make", [*STUDIES.values(), noise_grid, unfinished])
 def test_it_is_read_without_errors_network_or_sideways_scrolling(
     browser: Any, tmp_path: Path, make: Callable[[], ReportInput]
 ) -> None:

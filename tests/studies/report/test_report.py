@@ -13,7 +13,20 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import metadata, plugin_data_pb2
 
-from tests.studies.report.synthetic import ABLATIONS, ARMS, QUANTUM, RULE, STUDIES, ablation, circuit, compare, shots
+from tests.studies.report.synthetic import (
+    ABLATIONS,
+    ARMS,
+    QUANTUM,
+    RULE,
+    STUDIES,
+    ablation,
+    circuit,
+    compare,
+    noise_grid,
+    qubits,
+    screen,
+    shots,
+)
 from tfq_llm.errors import InputError
 from tfq_llm.studies.report import ReportInput, summary, write_report
 from tfq_llm.studies.report.assemble import document
@@ -207,7 +220,7 @@ def test_the_first_screen_gives_the_verdict_of_the_rule(splits: int, word: str) 
     arms = {QUANTUM: ("quantum", 0.80, 634), "logistic regression": ("classical", 0.87, 769)}
     made = document(compare(arms, splits=splits))
     assert made.headlines[0].word == word
-    claims = {"too few runs": "Too few runs to tell", "worse": "The quantum head is worse"}
+    claims = {"too few runs": "Too few runs to tell", "worse": "The quantum head is worse than logistic regression"}
     assert made.headlines[0].claim == claims[word]
 
 
@@ -215,8 +228,106 @@ def test_an_ablation_says_which_parts_matter() -> None:
     headline = document(ablation(splits=12)).headlines[0]
     assert headline.word is None
     parts = len(ABLATIONS) - 1
-    assert re.fullmatch(rf"\d of {parts} parts matter", headline.claim)
-    assert "no entanglement" in headline.sentence
+    assert headline.claim == f"3 of {parts} parts matter; too few runs for 3"
+    said = "The whole head is better than: no entanglement, nearest neighbours only and PCA for the amplitude encoder."
+    assert said in headline.sentence
+    assert "There are too few runs to tell for: no re-uploading, PQC frozen at random and no QPU." in headline.sentence
+    coarse = RULE.model_copy(update={"resolution": 3.0})
+    assert document(ablation(splits=12, rule=coarse)).headlines[0].claim == f"3 of {parts} parts matter; no difference seen for 3"
+
+
+def test_an_ablation_that_stays_at_chance_is_not_said_to_show_that_a_part_matters() -> None:
+    study = ablation(splits=12)
+    # ln 2 = 0.693 nats is what guessing has.
+    stuck = (study.frame["arm"] == "no entanglement") & (study.frame["split"] < 7)
+    frame = study.frame.assign(log_loss=study.frame["log_loss"].mask(stuck, 0.6932))
+    headline = document(replace(study, frame=frame)).headlines[0]
+    assert headline.claim == f"2 of {len(ABLATIONS) - 1} parts matter; 1 at chance; too few runs for 3"
+    assert "stays at chance on most splits, so it may be training that fails: no entanglement." in headline.sentence
+    few = frame.assign(log_loss=frame["log_loss"].mask(frame["split"] > 4, 0.3))
+    assert "at chance" not in document(replace(study, frame=few)).headlines[0].claim
+
+
+def test_costs_of_trials_from_elsewhere_are_not_counted_as_nothing() -> None:
+    study = compare()
+    unknown = study.costs.assign(fit_seconds=float("nan"), score_seconds=float("nan"), host="imported")
+    some = pd.concat([study.costs.head(2), unknown.tail(-2)])
+
+    def said(costs: pd.DataFrame) -> str:
+        (section,) = [one for one in document(replace(study, costs=costs)).sections if one.anchor == "costs"]
+        return section.blocks[0].text
+
+    assert said(study.costs).startswith("All trials together took")
+    assert said(some).startswith("2 trials together took")
+    assert said(unknown) == f"What {len(unknown)} trials from elsewhere took is not known."
+    assert "imported" not in said(some)
+
+
+def test_an_ablation_with_too_few_runs_for_some_parts_says_so_and_not_that_they_do_not_matter() -> None:
+    study = ablation(splits=12)
+    early = study.frame["split"] < 5
+    some = study.frame[early | ~study.frame["arm"].isin(["no entanglement", "no QPU"])]
+    headline = document(replace(study, frame=some)).headlines[0]
+    assert headline.claim == "2 of 6 parts matter; too few runs for 4"
+    alike = {QUANTUM: ("quantum", 0.858, 634), "no QPU": ("ablation", 0.858, 591), "no entanglement": ("ablation", 0.858, 634)}
+    none = compare(alike, kind="ablation", splits=12, rule=RULE.model_copy(update={"resolution": 3.0}))
+    assert document(none).headlines[0].claim == "None of 2 parts is shown to matter; no difference seen for 2"
+
+
+def test_a_quantum_arm_of_ones_own_is_the_one_that_is_reported() -> None:
+    arms = {"mine": ("quantum", 0.80, 634), QUANTUM: ("quantum", 0.87, 634), "logistic regression": ("classical", 0.87, 769)}
+    headline = document(compare(arms, reference="mine")).headlines[0]
+    assert headline.claim == "'mine' is worse than logistic regression"
+
+
+def test_who_reads_that_one_classical_head_is_beaten_also_reads_of_those_that_are_not() -> None:
+    arms = {QUANTUM: ("quantum", 0.80, 634), "MLP": ("classical", 0.70, 769), "SVC": ("classical", 0.90, 300)}
+    study = replace(compare(arms), rule=RULE.model_copy(update={"against": "MLP"}))
+    headline = document(study).headlines[0]
+    assert headline.claim == "The quantum head is better than MLP"
+    assert headline.sentence.endswith("Beside other classical arms it is worse than: SVC.")
+
+
+def test_splits_that_no_test_can_use_are_too_few_for_a_trend() -> None:
+    study = qubits()
+    some = study.frame[study.frame["split"] < 4]
+    rule = RULE.model_copy(update={"fewest_splits": 4})
+    assert document(replace(study, frame=some, rule=rule)).headlines[0].claim == "Too few runs to tell"
+    by_t = document(replace(study, frame=some, rule=rule.model_copy(update={"test": "t"})))
+    assert by_t.headlines[0].claim == "Accuracy rises with qubits and inputs"
+
+
+def test_where_more_qubits_see_more_inputs_the_claim_says_so_and_gives_the_other_slope() -> None:
+    headline = document(qubits()).headlines[0]
+    assert headline.claim == "Accuracy rises with qubits and inputs"
+    assert re.search(r"Logistic regression on the same inputs: \+1\.\d\d points for each more qubit", headline.sentence)
+
+
+def test_shots_say_where_it_is_open_and_what_training_with_them_does() -> None:
+    assert document(shots()).headlines[0].claim == "No number of shots is known to be enough"
+    headline = document(shots(rule=RULE.model_copy(update={"resolution": 3.0}))).headlines[0]
+    assert re.fullmatch(r"[\d,]+ shots are enough to score", headline.claim)
+    assert "Trained and scored with " in headline.sentence
+
+
+def test_noise_says_what_it_costs_and_a_grid_of_p1_and_p2_is_panels() -> None:
+    made = document(noise_grid())
+    assert made.headlines[0].claim.startswith("Training under noise helps in ")
+    assert "depolarizing:0.003,0.03 costs a noise-blind head the most: −" in made.headlines[0].sentence
+    chart = next(chart for chart in made.charts() if chart.name == "noise-grid-frozen")
+    assert set(chart.data.data["test_noise"]) == {f"depolarizing:{p1},{p2}" for p1 in (0.001, 0.003) for p2 in (0.01, 0.03)}
+    named = next(chart for chart in made.charts() if chart.name == "noise-frozen")
+    assert set(named.data.data["test_noise"]) == {"none", "aria-1"}
+    # Two points of a plane are no grid.
+    assert "noise-grid-frozen" not in [chart.name for chart in document(STUDIES["noise"]()).charts()]
+
+
+def test_a_screening_says_which_factors_are_open() -> None:
+    headline = document(screen()).headlines[0]
+    assert headline.claim == "3 of 6 factors matter; no difference seen for 3"
+    assert "1 of 7 interactions is clear too" in headline.sentence
+    unsure = replace(screen(), rule=RULE.model_copy(update={"resolution": 0.01}))
+    assert document(unsure).headlines[0].claim == "3 of 6 factors matter; too few runs for 3"
 
 
 def test_an_ablation_says_where_it_took_nothing_away() -> None:

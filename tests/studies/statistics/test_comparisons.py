@@ -93,6 +93,17 @@ def test_a_rule_can_name_the_arm_to_beat(study):
         compare_arms(frame, "quantum head", VerdictRule(resamples=1000, against="GPT"))
 
 
+def test_the_arm_to_beat_may_be_another_quantum_arm(study):
+    frame, _ = study
+    some = frame[frame["family"] != "classical"]
+    assert compare_arms(some, "quantum head", RULE).overall is None
+    found = compare_arms(some, "quantum head", VerdictRule(resamples=1000, against="zero padding"))
+    assert found.overall == found.of("zero padding").verdict
+    # Parts are all asked about alike.
+    parts = frame[frame["arm"].isin(["quantum head", "no CNOTs"])]
+    assert compare_arms(parts, "quantum head", VerdictRule(resamples=1000, against="SVC")).opponent is None
+
+
 def test_of_classical_arms_that_are_level_on_validation_rows_the_smallest_is_to_be_beaten(study):
     frame, _ = study
     candidates = frame["role"] == "candidate"

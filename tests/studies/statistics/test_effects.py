@@ -102,6 +102,21 @@ def test_effects_errors_and_curvature_are_those_of_statsmodels_formula(noisy):
     assert (found.splits, found.missing) == (3, ())
 
 
+def test_inits_of_a_run_on_a_split_are_one_result(noisy):
+    """They are no replicates: only splits tell effects from chance."""
+    design, frame = noisy
+    rng = np.random.default_rng(1)
+    inits = pd.concat(
+        [frame.assign(init=init, accuracy=frame["accuracy"] + rng.normal(0, 0.01, len(frame))) for init in range(3)]
+    )
+    means = inits.groupby(["run", "split", "fold"], as_index=False)["accuracy"].mean()
+    averaged = frame.drop(columns="accuracy").merge(means, on=["run", "split", "fold"])
+    found, expected = screening(inits, design, RULE), screening(averaged, design, RULE)
+    assert [effect.points for effect in found.effects] == pytest.approx([effect.points for effect in expected.effects])
+    assert [effect.p for effect in found.effects] == pytest.approx([effect.p for effect in expected.effects])
+    assert (found.error_degrees, found.splits) == (expected.error_degrees, 3)
+
+
 def test_means_are_those_of_the_corners(noisy):
     design, frame = noisy
     found = screening(frame, design, RULE)

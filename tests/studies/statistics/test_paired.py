@@ -11,6 +11,7 @@ from scipy.stats import binomtest, ttest_rel
 
 from tfq_llm.errors import InputError
 from tfq_llm.studies.statistics import mean_interval, paired, two_level_interval
+from tfq_llm.studies.statistics.intervals import student_interval
 from tfq_llm.studies.verdict_rule import VerdictRule
 
 RULE = VerdictRule()
@@ -29,6 +30,12 @@ def test_darwins_maize_has_fishers_permutation_p_value():
     assert found.p == pytest.approx(2 * 863 / 2**15, abs=1e-12)
     assert found.difference == pytest.approx(31.4 / 15)
     assert (found.splits, found.least_p, found.superiority) == (15, 2 / 2**15, pytest.approx(13 / 15))
+
+
+def test_drawn_signs_cannot_be_rarer_than_one_among_all_draws():
+    """SciPy counts the observed signs as one more draw: 2 / 201 is the least that 200 draws give, not 2 / 2¹²."""
+    found = paired(*shares(np.linspace(1, 2, 12)), VerdictRule(resamples=200))
+    assert found.p == found.least_p == pytest.approx(2 / 201)
 
 
 def test_equal_sums_count_as_equal_whatever_floats_make_of_them():
@@ -73,7 +80,7 @@ def test_equal_differences_are_no_division_by_zero(test, points, p):
 
 def test_two_splits_are_enough_to_compute_and_prove_nothing():
     found = paired(*shares([1.0, 3.0]), RULE)
-    assert (found.p, found.least_p, found.g_z) == (0.5, 0.5, 0.0)
+    assert (found.p, found.least_p, found.g_z) == (0.5, 0.5, None)
 
 
 @pytest.mark.parametrize("kind", ["normal", "uniform"])
@@ -98,6 +105,28 @@ def test_the_interval_over_rows_covers_when_rows_are_shared_and_the_one_over_spl
         over_splits += narrow.low <= 0 <= narrow.high
     assert binomtest(over_rows, 150, 0.95, alternative="less").pvalue > 1e-4
     assert over_splits < 0.85 * 150
+
+
+@pytest.mark.parametrize("splits", [3, 5, 10])
+def test_few_splits_do_not_stretch_what_comes_from_rows(splits):
+    """Where all splits say the same of every row, the interval is that of the rows: 1.96 standard errors to either side."""
+    rng = np.random.default_rng(splits)
+    covered, widths = 0, []
+    for seed in range(200):
+        of_rows = rng.normal(0, 1, 150)
+        found = two_level_interval([of_rows] * splits, None, 0.05, 400, seed)
+        covered += found.low <= 0 <= found.high
+        widths.append(found.half_width / (1.96 * of_rows.std() / np.sqrt(150)))
+    assert binomtest(covered, 200, 0.95).pvalue > 1e-3
+    assert np.mean(widths) == pytest.approx(1, abs=0.03)
+
+
+@pytest.mark.parametrize("splits", [3, 5, 10])
+def test_what_comes_from_few_splits_is_stretched_as_by_student(splits):
+    differences = np.random.default_rng(splits).normal(0, 1, splits)
+    found = two_level_interval([np.full(4, each) for each in differences], None, 0.05, 20_000, 0)
+    # Resamples of three values are few and no normal distribution.
+    assert found.half_width == pytest.approx(student_interval(differences, 0.05).half_width, rel=0.3 if splits == 3 else 0.1)
 
 
 def test_rows_are_resampled_by_their_numbers():

@@ -6,11 +6,12 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest, ttest_1samp
+from scipy.stats import binomtest, norm, ttest_1samp
 from statsmodels.stats.power import TTestPower
 
 from tfq_llm.errors import InputError
 from tfq_llm.studies.statistics import power
+from tfq_llm.studies.statistics.paired import p_value
 from tfq_llm.studies.verdict_rule import VerdictRule
 
 T = VerdictRule(test="t", fewest_splits=2)
@@ -47,6 +48,22 @@ def test_a_permutation_test_needs_splits_enough_to_reach_the_level_at_all():
     assert power(0.0, 5, rule, comparisons=15).splits_needed == 10
     assert power(0.1, 5, rule).smallest_seen is None
     assert power(0.1, 6, rule).smallest_seen is not None
+
+
+@pytest.mark.parametrize(("splits", "comparisons"), [(6, 1), (8, 1), (9, 8), (12, 8)])
+def test_a_permutation_test_sees_its_smallest_difference_as_often_as_planned(splits, comparisons):
+    rule = VerdictRule(fewest_splits=2)
+    smallest = power(1.0, splits, rule, comparisons).smallest_seen
+    draws = np.random.default_rng(1).normal(smallest, 1.0, size=(400, splits))
+    seen = sum(p_value(differences, rule) * comparisons < 0.05 for differences in draws)
+    assert binomtest(seen, 400, 0.8).pvalue > 1e-3
+
+
+def test_a_t_test_of_six_splits_would_promise_too_much_for_a_permutation_test():
+    """Only differences that are all positive reach 2 / 2⁶, with the chance Φ(d)⁶: Φ(1.80)⁶ = 0.80, while t needs d = 1.44."""
+    needed = norm.ppf(0.8 ** (1 / 6))
+    assert power(1.0, 6, VerdictRule()).smallest_seen == pytest.approx(needed, rel=0.05)
+    assert power(1.0, 6, T).smallest_seen < 0.85 * needed
 
 
 def test_without_spread_the_fewest_splits_are_enough():

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
+from scipy.stats import ttest_1samp
 
 from tfq_llm.errors import InputError
 from tfq_llm.studies.statistics import mean_interval, trend
@@ -52,6 +53,15 @@ def test_levels_are_means_over_splits_with_their_intervals():
 def test_one_split_has_a_slope_and_no_interval():
     found = of(rows([4, 6, 8], 1.0, splits=1))
     assert (found.interval, found.p, found.levels[0].interval, found.splits) == (None, None, None, 1)
+
+
+def test_few_splits_are_tested_by_the_rules_test():
+    table = rows([4, 6, 8], 1.0, splits=4)
+    slopes = [100 * np.polyfit(one["level"], one["accuracy"], 1)[0] for _, one in table.groupby("split")]
+    columns = [table[name].to_numpy() for name in ("level", "accuracy", "split")]
+    assert trend(*columns, RULE).least_p == trend(*columns, RULE).p == 2 / 2**4
+    by_t = trend(*columns, VerdictRule(test="t", fewest_splits=4))
+    assert (by_t.least_p, by_t.p) == (0, pytest.approx(ttest_1samp(slopes, 0).pvalue))
 
 
 def test_equal_accuracies_have_no_trend():

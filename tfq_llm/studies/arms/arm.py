@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -26,6 +26,7 @@ class Arm:
         ablates: the arm of which this is an ablation.
         changes: the settings in which it differs from that arm, so that `chosen | changes` are its settings where those of the
             other arm were chosen.
+        derived: changes that depend on the other arm's settings, from these; `changes` are then those of its defaults.
     """
 
     name: str
@@ -35,10 +36,11 @@ class Arm:
     space: Space
     ablates: str | None = None
     changes: Settings = field(default_factory=dict)
+    derived: Callable[[Settings], Settings] | None = None
 
     def settings(self, chosen: Mapping[str, Scalar]) -> dict[str, Scalar]:
         """The complete settings where some, such as those of a candidate, were chosen."""
-        return {**self.defaults, **chosen, **self.changes}
+        return {**self.defaults, **chosen, **(self.derived(chosen) if self.derived else self.changes)}
 
 
 class FittedHead(Protocol):

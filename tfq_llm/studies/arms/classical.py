@@ -58,7 +58,12 @@ class ScikitHead:
 
 def fit_logistic(settings: LogisticSettings, train: Rows, num_classes: int, seed: int) -> ScikitHead:
     """Logistic regression on embeddings as they are."""
-    return _fitted(_regression(settings.C, seed), train, num_classes)
+    return logistic_on(train, settings.C, num_classes, seed)
+
+
+def logistic_on(train: Rows, strength: float, num_classes: int, seed: int) -> ScikitHead:
+    """Logistic regression on features [rows, count], with the ridge's inverse strength."""
+    return _fitted(_regression(strength, seed), train, num_classes)
 
 
 def fit_svc(settings: SVCSettings, train: Rows, num_classes: int, seed: int) -> ScikitHead:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from tfq_llm.errors import InputError, did_you_mean
 from tfq_llm.studies.arms import names
 from tfq_llm.studies.arms.arm import FittedHead, checked_rows
 from tfq_llm.studies.arms.settings import (
+    AngleSurrogateSettings,
     FourierSettings,
     LogisticSettings,
     MLPSettings,
@@ -137,11 +139,11 @@ def _quantum(name: str) -> Method:
     return Method(name, QuantumSettings, fit_it, is_quantum=True)
 
 
-def _of_keras(name: str, settings: type[Section], function: str) -> Method:
+def _of_keras(name: str, settings: type[Section], module: str, function: str) -> Method:
     def fit_it(given: Any, train: Rows, validation: Rows, num_classes: int, seed: int, log_dir: Path | None) -> FittedHead:
-        from tfq_llm.studies.arms import keras_heads
-
-        return getattr(keras_heads, function)(given, train, validation, num_classes, seed, log_dir)
+        fit_head = getattr(importlib.import_module(f"tfq_llm.studies.arms.{module}"), function)
+        head: FittedHead = fit_head(given, train, validation, num_classes, seed, log_dir)
+        return head
 
     return Method(name, settings, fit_it)
 
@@ -157,13 +159,14 @@ def _of_scikit(name: str, settings: type[Section], function: str) -> Method:
 
 _METHODS = (
     *map(_quantum, names.QUANTUM_METHODS),
+    _of_keras(names.ANGLE_SURROGATE, AngleSurrogateSettings, "angle_surrogate", "fit_angle_surrogate"),
     _of_scikit(names.LOGISTIC, LogisticSettings, "fit_logistic"),
     _of_scikit(names.SVC, SVCSettings, "fit_svc"),
     _of_scikit(names.NEIGHBOURS, NeighboursSettings, "fit_neighbours"),
     _of_scikit(names.FOURIER, FourierSettings, "fit_fourier"),
     _of_scikit(names.SURROGATE, SurrogateSettings, "fit_surrogate"),
-    _of_keras(names.MLP, MLPSettings, "fit_mlp"),
-    _of_keras(names.PCA_MLP, PCAMLPSettings, "fit_pca_mlp"),
+    _of_keras(names.MLP, MLPSettings, "keras_heads", "fit_mlp"),
+    _of_keras(names.PCA_MLP, PCAMLPSettings, "keras_heads", "fit_pca_mlp"),
 )
 METHODS: dict[str, Method] = {method.name: method for method in _METHODS}
 """All methods by name."""

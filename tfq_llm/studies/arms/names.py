@@ -6,6 +6,7 @@ QUANTUM = "quantum head"
 PCA_AND_QPU = "PCA and QPU"
 LINEAR_AND_QPU = "linear layer and QPU"
 NO_QPU = "amplitude encoder alone"
+ANGLE_SURROGATE = "surrogate of the angles"
 QUANTUM_METHODS = (QUANTUM, PCA_AND_QPU, LINEAR_AND_QPU, NO_QPU)
 
 LOGISTIC = "logistic regression"

@@ -28,6 +28,13 @@ class QuantumSettings(HeadConfig, FitConfig):
         return fit_config(self)
 
 
+class AngleSurrogateSettings(QuantumSettings):
+    """A trained quantum head whose re-uploading circuit is replaced by logistic regression on Fourier features of its angles."""
+
+    order: int = Field(2, ge=1, description="the most that the absolute frequencies of a feature add up to")
+    C: float = Field(1.0, gt=0, description="inverse strength of the ridge")
+
+
 class LogisticSettings(Section):
     """Logistic regression."""
 

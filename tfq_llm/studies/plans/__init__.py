@@ -16,6 +16,8 @@ from tfq_llm.studies.trial import Procedure
 
 TESTED = ("compare", "ablation", "noise", "shots", "qubits")
 """Kinds whose report tests differences over splits."""
+LEVEL_BY_LEVEL = ("qubits", "noise", "shots")
+"""Kinds that run a level on all splits before the next one, so that what was stopped early is whole as far as it came."""
 
 
 @dataclass(frozen=True)
@@ -51,5 +53,7 @@ def plan(config: StudyConfig, draws: Sequence[Draw]) -> Plan:
             f"a study of the kind {config.kind} tests how results differ from split to split, and was given one split: use "
             "--set splits=10."
         )
-    steps = [step for draw in draws for step in kinds[config.kind](config, draw)]
+    of_draws = [list(kinds[config.kind](config, draw)) for draw in draws]
+    ordered = zip(*of_draws, strict=True) if config.kind in LEVEL_BY_LEVEL else of_draws
+    steps = [step for together in ordered for step in together]
     return Plan(tuple(step.procedure for step in steps), sum(step.size for step in steps))

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from tfq_llm.studies.arms import Arm
-from tfq_llm.studies.arms.names import QUANTUM
 from tfq_llm.studies.config import StudyConfig
 from tfq_llm.studies.desk import Desk, Draw
-from tfq_llm.studies.plans.step import Step, all_arms, at_once
+from tfq_llm.studies.plans.step import Step, all_arms, at_once, quantum_arm
 from tfq_llm.studies.trial import Procedure
 
 EXACT = "trained exactly"
@@ -17,17 +16,15 @@ SAMPLED = "trained with shots"
 
 
 def steps(config: StudyConfig, draw: Draw) -> Iterator[Step]:
-    """A step for the head that is trained exactly, and one for those that are trained with shots."""
+    """A step for the head that is trained exactly, and one for each number of shots that others are trained with."""
     desk = Desk(config, draw)
-    quantum = all_arms(desk)[QUANTUM]
+    quantum = quantum_arm(config, all_arms(desk))
     exact = replace(quantum, name=EXACT)
     yield Step(lambda: _exact(desk, exact), (1 + len(config.shots.shots)) * config.inits)
     sampled = replace(quantum, name=SAMPLED)
-    entries = []
     for shots in config.shots.train_shots:
         settings = {**sampled.defaults, "shots": shots, "gradient": config.shots.gradient}
-        entries += desk.final(sampled, settings, {"shots": shots})
-    yield at_once(entries)
+        yield at_once(desk.final(sampled, settings, {"shots": shots}))
 
 
 def _exact(desk: Desk, arm: Arm) -> Procedure:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tfq_llm.config import HeadConfig
@@ -60,6 +60,22 @@ def chosen_arms(config: StudyConfig, found: dict[str, Arm]) -> list[Arm]:
         if name not in found:
             raise InputError(f"there is no arm '{name}'.{did_you_mean(name, list(found))} There are: {', '.join(found)}.")
     return [found[name] for name in config.arms] or [arm for arm in found.values() if arm.family != "ablation"]
+
+
+def quantum_arm(config: StudyConfig, found: Mapping[str, Arm]) -> Arm:
+    """The quantum arm that the rule names.
+
+    Raises:
+        InputError: there is no arm of that name, or it is not quantum.
+    """
+    name = config.verdict.quantum
+    quantum = [arm.name for arm in found.values() if arm.family == "quantum"]
+    if name not in quantum:
+        what = f"of the family {found[name].family}" if name in found else "no arm"
+        raise InputError(
+            f"verdict.quantum is '{name}', which is {what}.{did_you_mean(name, quantum)} Quantum arms here: {', '.join(quantum)}."
+        )
+    return found[name]
 
 
 def selection_size(desk: Desk, arm: Arm) -> int:

@@ -70,6 +70,13 @@ def _warnings(study: ReportInput) -> list[str]:
             f"Some results were made with other versions of packages ({study.mixed_versions + 1} sets in all), so numbers may "
             "not belong together; costs.csv says when and where each was made."
         )
+    for grown in study.growth:
+        if grown.results:
+            seen = f"{counted(grown.results, 'result')} ({grown.test_scores:,} of test rows)"
+            found.append(
+                f"When {seen} were there already, this was decided: {'; '.join(grown.what)}. p values do not know it: who goes "
+                "on until something is found, or asks what was seen, finds too much."
+            )
     if not study.states:
         found.append("There is no result yet.")
     return found

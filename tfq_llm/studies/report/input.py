@@ -13,6 +13,7 @@ from tfq_llm.errors import InputError
 from tfq_llm.studies.arms.names import QUANTUM
 from tfq_llm.studies.config import Kind
 from tfq_llm.studies.designs import Design
+from tfq_llm.studies.growth import Growth
 from tfq_llm.studies.replay import COLUMNS, COST_COLUMNS
 from tfq_llm.studies.verdict_rule import VerdictRule
 
@@ -43,8 +44,9 @@ class ReportInput:
         expected: how many trials the study has.
         done: how many of them have a result.
         is_finished: nothing is left to run.
+        growth: how it was made larger since it was begun, the first first.
         commands: that make this study and this report again, one a line.
-        circuits: SVG documents by quantum arm.
+        circuits: SVG documents by what they show.
         classes: names of the classes; their numbers if not given.
         design: of a screening study.
         reference: the arm that all others are compared with.
@@ -67,6 +69,7 @@ class ReportInput:
     versions: Mapping[str, str] = field(default_factory=dict)
     mixed_versions: int = 0
     failures: Mapping[str, str] = field(default_factory=dict)
+    growth: Sequence[Growth] = ()
     commands: Sequence[str] = ()
     circuits: Mapping[str, str] = field(default_factory=dict)
     classes: Sequence[str] = ()

@@ -236,12 +236,12 @@ def _validation(frame: pd.DataFrame) -> pd.DataFrame:
 def _opponents(
     rule: VerdictRule, compared: Mapping[str, Paired], family: Mapping[str, str], final: pd.DataFrame, validation: pd.DataFrame
 ) -> list[str]:
-    """The opponent, and behind it classical arms that are level with it; none if there is no classical arm."""
-    classical = [arm for arm in compared if family[arm] == "classical"]
-    if not classical:
+    """The opponent, and behind it classical arms that are level with it; none among ablations alone."""
+    if all(family[arm] == "ablation" for arm in compared):
         return []
     if rule.against == BEST_CLASSICAL:
-        return _best(classical, final, validation)
+        classical = [arm for arm in compared if family[arm] == "classical"]
+        return _best(classical, final, validation) if classical else []
     if rule.against not in compared:
         raise InputError(f"the rule compares with '{rule.against}', which has no final trials beside the quantum arm yet.")
     return [rule.against]

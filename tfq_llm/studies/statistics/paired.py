@@ -34,10 +34,10 @@ class Paired:
         over_rows: bootstrap interval that resamples splits and test rows; None if it is not known which rows were right.
         p: of the test, before any correction.
         test: "permutation", "t" or "corrected-t"; "permutation" also if all differences are equal, where t has no meaning.
-        least_p: what p is at least with so few splits; 0 for a t test.
+        least_p: what p is at least with so few splits and resamples; 0 for a t test.
         shared: test rows / training rows in the variance of "corrected-t", otherwise 0.
         d_z: mean difference / sd (Cohen); None if all differences are equal and not 0.
-        g_z: d_z corrected for few splits (Hedges).
+        g_z: d_z corrected for few splits (Hedges); None for two splits, of which there is no unbiased one.
         superiority: share of splits in which the one arm is ahead, ties counting half.
     """
 
@@ -119,17 +119,20 @@ def paired(
         over_rows=_over_rows(right_own, right_other, rows, differences, rule),
         p=p_value(differences, rule, shared),
         test="permutation" if by_sign else rule.test,
-        least_p=least_p(len(differences)) if by_sign else 0.0,
+        least_p=least_p(len(differences), rule.resamples) if by_sign else 0.0,
         shared=shared,
         d_z=d_z,
-        g_z=None if d_z is None else d_z * _hedges(len(differences)),
+        g_z=None if d_z is None or len(differences) < 3 else d_z * _hedges(len(differences)),
         superiority=float(np.mean(ahead)),
     )
 
 
-def least_p(splits: int) -> float:
-    """The least two-sided p value of a test that flips signs: of all 2ⁿ signs, only these and their opposites are as extreme."""
-    return 2.0 ** (1 - splits)
+def least_p(splits: int, resamples: int) -> float:
+    """The least two-sided p value of a test that flips signs: of all 2ⁿ signs, only these and their opposites are as extreme.
+
+    Of signs that are drawn, because there are more than `resamples`, the observed ones count as one more draw.
+    """
+    return 2.0 ** (1 - splits) if splits <= math.log2(resamples) else 2 / (resamples + 1)
 
 
 def _of_splits(name: str, accuracies: np.ndarray) -> np.ndarray:
@@ -207,8 +210,9 @@ def _over_rows(
 
 
 def _hedges(count: int) -> float:
-    """The factor that makes d of `count` values unbiased. Source: L. V. Hedges, Journal of Educational Statistics 6 (1981)."""
+    """The factor that makes d of `count` ≥ 3 values unbiased.
+
+    Source: L. V. Hedges, Journal of Educational Statistics 6 (1981).
+    """
     degrees = count - 1
-    if degrees < 2:
-        return 0.0
     return math.exp(gammaln(degrees / 2) - gammaln((degrees - 1) / 2)) / math.sqrt(degrees / 2)

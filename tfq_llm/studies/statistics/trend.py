@@ -10,7 +10,7 @@ from scipy.stats import linregress, spearmanr
 
 from tfq_llm.errors import InputError
 from tfq_llm.studies.statistics.intervals import Interval, mean_interval
-from tfq_llm.studies.statistics.paired import p_value
+from tfq_llm.studies.statistics.paired import least_p, p_value
 from tfq_llm.studies.verdict_rule import VerdictRule
 
 
@@ -40,7 +40,9 @@ class Trend:
         per: what the slope is for: "1 more" or "10 times as many".
         slope: points for that: the mean over splits of straight lines through each split's results.
         interval: bootstrap over splits of the slope; None for one split.
-        p: of the hypothesis that it is 0, by a test that flips signs of splits' slopes; None for one split.
+        p: of the hypothesis that it is 0, by the rule's test of the splits' slopes, without Nadeau and Bengio's correction; None
+            for one split.
+        least_p: what p is at least with so few splits; 0 for a t test, 1 for one split.
         rank_correlation: Spearman's, of level and accuracy: the mean over splits; 0 in a split whose accuracies are all equal.
         splits: with two or more levels.
     """
@@ -50,6 +52,7 @@ class Trend:
     slope: float
     interval: Interval | None
     p: float | None
+    least_p: float
     rank_correlation: float
     splits: int
 
@@ -78,12 +81,14 @@ def trend(levels: np.ndarray, accuracies: np.ndarray, splits: np.ndarray, rule: 
     slopes = np.array([100 * linregress(x, line.to_numpy()).slope for x, line in zip(places, lines, strict=True)])
     ranks = [spearmanr(line.index, line).statistic if line.nunique() > 1 else 0.0 for line in lines]
     several = len(slopes) > 1
+    tested = rule.model_copy(update={"test": "permutation" if rule.test == "permutation" else "t"})
     return Trend(
         tuple(_level(float(level), grid[level].dropna().to_numpy(), rule) for level in grid.columns),
         "10 times as many" if log else "1 more",
         float(slopes.mean()),
         mean_interval(slopes, rule.alpha, rule.resamples, rule.seed) if several else None,
-        p_value(slopes, rule.model_copy(update={"test": "permutation"})) if several else None,
+        p_value(slopes, tested) if several else None,
+        least_p(len(slopes), rule.resamples) if tested.test == "permutation" else float(not several),
         float(np.mean(ranks)),
         len(slopes),
     )

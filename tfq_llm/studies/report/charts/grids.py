@@ -35,22 +35,28 @@ def draw_grid(width: float, grid: Grid, row_axis: str, column_axis: str) -> Figu
     return figure
 
 
-def draw_confusions(width: float, grids: Sequence[Grid]) -> Figure:
-    """A small grid per arm; rows are the true classes."""
-    figure, all_axes = grid_of_axes(width, len(grids), 1.75, 1.9)
+def draw_panels(
+    width: float, grids: Sequence[Grid], row_axis: str, column_axis: str, ends: tuple[float, float] | None = None
+) -> Figure:
+    """A small grid for each arm or condition, all of the same rows and columns; see `_cells` for `ends`."""
+    lines, columns = len(grids[0].rows), len(grids[0].columns)
+    figure, all_axes = grid_of_axes(width, len(grids), max(1.75, 0.75 + 0.36 * columns), max(1.9, 1.0 + 0.3 * lines))
     for axes, grid in zip(all_axes, grids, strict=True):
-        _cells(axes, grid, 10)
+        _cells(axes, grid, 10, ends=ends)
         axes.set_title(panel_title(grid.label), fontsize=8.5)
-        axes.set_xlabel("predicted class")
+        axes.set_xlabel(column_axis)
         if axes.get_subplotspec().is_first_col():  # type: ignore[union-attr]
-            axes.set_ylabel("true class")
+            axes.set_ylabel(row_axis)
     return figure
 
 
-def _cells(axes: Axes, grid: Grid, longest: int, slanted: bool = False) -> None:
-    """One colour, light to dark; the number in a cell is black or white, whichever can be read."""
+def _cells(axes: Axes, grid: Grid, longest: int, slanted: bool = False, ends: tuple[float, float] | None = None) -> None:
+    """One colour, light to dark; the number in a cell is black or white, whichever can be read.
+
+    The lightest and darkest colour are the least and largest number, or `ends` where several grids are read together.
+    """
     finite = grid.values[np.isfinite(grid.values)]
-    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+    low, high = ends or ((float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0))
     shades = np.clip((grid.values - low) / (high - low or 1), 0, 1)
     colours = colormaps["Blues"](0.08 + 0.8 * np.nan_to_num(shades))
     colours[~np.isfinite(grid.values)] = (0.93, 0.93, 0.93, 1)

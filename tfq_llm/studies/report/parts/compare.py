@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
 
 from tfq_llm.studies.report.document import Block, Headline, Section, Text
 from tfq_llm.studies.report.input import ReportInput
@@ -10,10 +10,26 @@ from tfq_llm.studies.report.parts.arms import arms_table, compared
 from tfq_llm.studies.report.parts.differences import differences_chart
 from tfq_llm.studies.report.parts.evidence import mcnemar_tables, power_table, runs_chart
 from tfq_llm.studies.report.parts.means import mean_of, means_table
-from tfq_llm.studies.report.parts.numbers import counted, listed
+from tfq_llm.studies.report.parts.numbers import counted, listed, the
+from tfq_llm.studies.report.parts.tally import by_kind, tally, that_matter
 from tfq_llm.studies.report.parts.trials import finals, scope
 from tfq_llm.studies.statistics.comparisons import Comparisons
 from tfq_llm.studies.verdict_rule import BEST_CLASSICAL
+
+_BESIDE = {
+    "better": "It is better than: {}.",
+    "worse": "It is worse than: {}.",
+    "no difference seen": "No difference is seen to: {}.",
+    "too few runs": "There are too few runs to tell for: {}.",
+}
+"""What is said of the quantum arm and others."""
+_WHOLE = _BESIDE | {
+    "better": "The whole head is better than: {}.",
+    "worse": "The whole head is worse than: {}.",
+    "at chance": "What is left stays at chance on most splits, so it may be training that fails: {}.",
+}
+_GUESSING = 0.99
+"""A head whose cross-entropy is above this part of that of guessing has not learned anything."""
 
 
 def report(study: ReportInput) -> tuple[list[Headline], list[Section]]:
@@ -31,20 +47,37 @@ def _headline(study: ReportInput, state: str, found: Comparisons | str) -> Headl
         return _ablations(study, state, found, blocks)
     if found.overall is None:
         return _counted(study, state, found, blocks)
+    own = the(found.quantum_arm)
     claims = {
-        "better": f"The {found.quantum_arm} is better",
-        "worse": f"The {found.quantum_arm} is worse",
-        "no difference seen": "No difference seen",
+        "better": f"{own} is better than {found.opponent}",
+        "worse": f"{own} is worse than {found.opponent}",
+        "no difference seen": f"No difference seen to {found.opponent}",
         "too few runs": "Too few runs to tell",
     }
     where = f"{scope(study, state)} Against {found.opponent}, {_chosen(study, found)}."
-    return Headline(state, where, found.overall.kind, claims[found.overall.kind], found.overall.sentence, blocks)
+    sentence = " ".join([found.overall.sentence, *_others(found)])
+    return Headline(state, where, found.overall.kind, claims[found.overall.kind], sentence, blocks)
+
+
+def _others(found: Comparisons) -> list[str]:
+    """Where other classical arms stand otherwise, which who reads the claim alone would not expect."""
+    assert found.overall is not None
+    kinds = {
+        one.other: one.verdict.kind for one in found.comparisons if one.family == "classical" and one.other != found.opponent
+    }
+    phrases = {
+        kind: f"Beside other classical arms it is {kind} than: {{}}."
+        for kind in ("better", "worse")
+        if kind != found.overall.kind
+    }
+    said = by_kind(kinds, phrases)
+    return [said] if said else []
 
 
 def _chosen(study: ReportInput, found: Comparisons) -> str:
     """How the opponent was chosen."""
     if study.rule.against != BEST_CLASSICAL:
-        return "which the rule named before the runs"
+        return "which the rule names"
     level = f", level with {listed(found.level)} and smaller" if found.level else ""
     return f"the best classical arm by validation{level}"
 
@@ -67,14 +100,31 @@ def _forest(study: ReportInput, state: str, found: Comparisons) -> Block:
 
 
 def _ablations(study: ReportInput, state: str, found: Comparisons, blocks: tuple[Block, ...]) -> Headline:
-    kinds = {one.other: one.verdict.kind for one in found.comparisons if one.family == "ablation"}
+    kinds: dict[str, str] = {one.other: one.verdict.kind for one in found.comparisons if one.family == "ablation"}
+    kinds |= dict.fromkeys(_at_chance(study, state) & set(kinds), "at chance")
     if set(kinds.values()) <= {"too few runs"}:
         sentence = found.comparisons[0].verdict.sentence if found.comparisons else "No ablation has finished."
         return Headline(state, scope(study, state), "too few runs", "Too few runs to tell", sentence, blocks)
-    number = _count(kinds, "better")
-    claim = f"{number} of {counted(len(kinds), 'part')} {'matters' if number == 1 else 'matter'}"
-    sentence = " ".join([_parts(kinds), *_without_effect(study, state, found.quantum_arm)])
-    return Headline(state, scope(study, state), None, claim, sentence, blocks)
+    first = that_matter(list(kinds.values()).count("better"), counted(len(kinds), "part"))
+    rest = {
+        "worse": "better without {}",
+        "no difference seen": "no difference seen for {}",
+        "at chance": "{} at chance",
+        "too few runs": "too few runs for {}",
+    }
+    sentence = " ".join([by_kind(kinds, _WHOLE), *_without_effect(study, state, found.quantum_arm)])
+    return Headline(state, scope(study, state), None, tally(first, kinds.values(), rest), sentence, blocks)
+
+
+def _at_chance(study: ReportInput, state: str) -> set[str]:
+    """Ablations whose log loss is that of guessing, or more, on most splits."""
+    final = finals(study, state)
+    final = final[(final["family"] == "ablation") & final["log_loss"].notna()]
+    if final.empty:
+        return set()
+    guessing = math.log(max(2, len(study.classes)))
+    learned = final.assign(at=final["log_loss"] > _GUESSING * guessing).groupby("arm")["at"].mean()
+    return set(learned.index[learned > 0.5])
 
 
 def _without_effect(study: ReportInput, state: str, whole: str) -> list[str]:
@@ -96,23 +146,11 @@ def _counted(study: ReportInput, state: str, found: Comparisons, blocks: tuple[B
         return Headline(
             state, scope(study, state), "too few runs", "Too few runs to tell", found.comparisons[0].verdict.sentence, blocks
         )
-    claim = f"The {found.quantum_arm} is better than {_count(kinds, 'better')} of {counted(len(kinds), 'arm')}"
-    return Headline(state, scope(study, state), None, claim, "There is no classical arm to compare it with.", blocks)
-
-
-def _count(kinds: Mapping[str, str], kind: str) -> int:
-    return sum(found == kind for found in kinds.values())
-
-
-def _parts(kinds: Mapping[str, str]) -> str:
-    phrases = {
-        "better": "The whole head is better than: {}.",
-        "worse": "It is worse than: {}.",
-        "no difference seen": "No difference is seen to: {}.",
-        "too few runs": "There are too few runs to tell for: {}.",
-    }
-    named = {kind: [arm for arm, found in kinds.items() if found == kind] for kind in phrases}
-    return " ".join(phrase.format(listed(named[kind])) for kind, phrase in phrases.items() if named[kind])
+    number = list(kinds.values()).count("better")
+    first = f"{the(found.quantum_arm)} is better than {number} of {counted(len(kinds), 'arm')}"
+    rest = {"worse": "worse than {}", "no difference seen": "no difference seen to {}", "too few runs": "too few runs for {}"}
+    sentence = f"There is no classical arm to compare it with. {by_kind(kinds, _BESIDE)}"
+    return Headline(state, scope(study, state), None, tally(first, kinds.values(), rest), sentence, blocks)
 
 
 def _sections(study: ReportInput, compared_states: dict[str, Comparisons | str]) -> list[Section]:

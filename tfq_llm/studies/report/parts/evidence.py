@@ -9,7 +9,7 @@ import pandas as pd
 from tfq_llm.studies.report.charts.dots import Runs, draw_dots
 from tfq_llm.studies.report.document import Chart, Table
 from tfq_llm.studies.report.input import ReportInput
-from tfq_llm.studies.report.parts.numbers import optional, percent, probability
+from tfq_llm.studies.report.parts.numbers import optional, percent, probability, resolution
 from tfq_llm.studies.report.parts.trials import finals, mean_accuracy, scope
 from tfq_llm.studies.statistics.comparisons import Comparisons
 from tfq_llm.studies.statistics.mcnemar import McNemar
@@ -67,8 +67,8 @@ def power_table(study: ReportInput, state: str, found: Comparisons) -> Table:
     rule = study.rule
     return Table(
         name=f"power-{state}",
-        caption=f"How many splits it takes to see a difference of {rule.resolution:g} "
-        f"{'point' if rule.resolution == 1 else 'points'} with a chance of {100 * rule.power:g} %. {scope(study, state)} "
+        caption=f"How many splits it takes to see a difference of {resolution(rule.resolution)} "
+        f"with a chance of {100 * rule.power:g} %. {scope(study, state)} "
         "The spread is itself estimated from few splits, so numbers are a guide.",
         header=("comparison", "splits", "sd of differences", "smallest difference seen", "splits needed", "enough"),
         rows=tuple(rows),

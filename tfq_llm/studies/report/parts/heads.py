@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 
 import numpy as np
 import pandas as pd
 
-from tfq_llm.studies.report.charts.grids import Grid, draw_confusions
+from tfq_llm.studies.report.charts.grids import Grid, draw_panels
 from tfq_llm.studies.report.charts.panels import Bins, draw_reliability
 from tfq_llm.studies.report.document import Block, Chart, Picture, Section, Table, Text
 from tfq_llm.studies.report.input import ReportInput
 from tfq_llm.studies.report.parts.trials import finals, is_missing, level, scope
+
+# Of a grid of noises more panels say little; all numbers are in the tables.
+_MOST_PANELS = 20
 
 
 def calibration_section(study: ReportInput) -> Section:
@@ -57,12 +60,12 @@ def _pooled_bins(study: ReportInput, trials: pd.DataFrame) -> tuple[tuple[int, f
 
 def _calibration_chart(study: ReportInput, state: str, arms: dict[str, tuple[tuple[int, float, float], ...]]) -> Chart:
     rows = [(name, rows, confidence, accuracy) for name, bins in arms.items() for rows, confidence, accuracy in bins]
-    panels = [Bins(name, bins) for name, bins in arms.items()]
+    panels = [Bins(name, bins) for name, bins in arms.items()][:_MOST_PANELS]
     gaps = "; ".join(f"{name}: {_mean_gap(bins):.3f}" for name, bins in arms.items())
     return Chart(
         name=f"calibration-{state}",
-        title=f"Accuracy against confidence, {state} embeddings",
-        description=f"A panel for each arm. Mean distance of confidence and accuracy, weighted by rows: {gaps}.",
+        title=f"Accuracy against confidence, {state} embeddings{_first(arms)}",
+        description=f"A panel for each arm{_first(arms)}. Mean distance of confidence and accuracy, weighted by rows: {gaps}.",
         draw=lambda width: draw_reliability(width, panels),
         data=Table(
             name=f"calibration-{state}",
@@ -74,6 +77,11 @@ def _calibration_chart(study: ReportInput, state: str, arms: dict[str, tuple[tup
             data=pd.DataFrame(rows, columns=["arm", "rows", "mean_confidence", "accuracy"]),
         ),
     )
+
+
+def _first(arms: Sized) -> str:
+    """That there are more than are drawn."""
+    return f", the first {_MOST_PANELS} of {len(arms)}" if len(arms) > _MOST_PANELS else ""
 
 
 def _mean_gap(bins: Sequence[tuple[int, float, float]]) -> float:
@@ -109,9 +117,9 @@ def _confusion_chart(study: ReportInput, state: str) -> Chart | None:
     )
     return Chart(
         name=f"confusion-{state}",
-        title=f"True class by predicted class, {state} embeddings",
-        description=f"A panel for each arm. Share of each class that is recognised: {right}.",
-        draw=lambda width: draw_confusions(width, grids),
+        title=f"True class by predicted class, {state} embeddings{_first(grids)}",
+        description=f"A panel for each arm{_first(grids)}. Share of each class that is recognised: {right}.",
+        draw=lambda width: draw_panels(width, grids[:_MOST_PANELS], "true class", "predicted class"),
         data=Table(
             name=f"confusion-{state}",
             caption=f"Confusion of classes, in rows and in percent of the true class. {scope(study, state)}",
@@ -126,7 +134,11 @@ def _confusion_chart(study: ReportInput, state: str) -> Chart | None:
 def circuit_section(study: ReportInput) -> Section:
     """The circuits, drawn."""
     pictures = tuple(
-        Picture(f"circuit-{number}", f"Circuit of: {arm}", svg) for number, (arm, svg) in enumerate(study.circuits.items())
+        Picture(f"circuit-{number}", f"{what[:1].upper()}{what[1:]}", svg)
+        for number, (what, svg) in enumerate(study.circuits.items())
     )
-    text = "The re-uploading circuit that is measured; time runs from left to right. Scroll sideways to see all of it."
+    text = (
+        "The re-uploading circuit is what would run on a quantum computer; the amplitude encoder is simulated. Settings that are "
+        "searched may differ on other splits. Time runs from left to right. Scroll sideways to see all of it."
+    )
     return Section("circuit", "The circuit", (Text(text), *pictures) if pictures else ())

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from tfq_llm.studies.arms.names import QUANTUM
 from tfq_llm.studies.statistics.intervals import Interval
 
 SYMBOLS = {"better": "▲", "worse": "▼", "no difference seen": "≈", "too few runs": "…"}
@@ -74,9 +75,19 @@ def prose(text: str) -> str:
     return re.sub(r"(?<![\w-])-(?=\d)", "−", text[:1].upper() + text[1:])
 
 
+def resolution(value: float) -> str:
+    """The difference that a study is to resolve, such as "1 point"."""
+    return f"{value:g} {'point' if value == 1 else 'points'}"
+
+
 def counted(number: int, noun: str, plural: str | None = None) -> str:
     """A number and its noun."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def the(arm: str) -> str:
+    """An arm at the beginning of a sentence: the quantum head by its name, one of the reader's own in quotes."""
+    return f"The {arm}" if arm == QUANTUM else f"'{arm}'"
 
 
 def listed(names: Iterable[str]) -> str:

@@ -27,12 +27,18 @@ def costs_section(study: ReportInput) -> Section:
         )
     unique = study.costs[study.costs["trial"].isin(set(trials["trial"]))]
     total = float(unique[["fit_seconds", "score_seconds"]].sum().sum())
-    hosts = sorted({str(host) for host in unique["host"].dropna()})
+    timed = unique[unique["fit_seconds"].notna()]
+    hosts = sorted({str(host) for host in timed["host"].dropna()})
     text = (
-        f"All trials together took {numbers.seconds(total)} seconds ({total / 3600:.2f} hours) of work on "
-        f"{numbers.counted(len(hosts), 'machine')}: {numbers.listed(hosts) or 'not known'}. "
-        "Seconds depend on the machine and on what else it did."
+        f"{'All trials' if len(timed) == len(unique) else numbers.counted(len(timed), 'trial')} together took "
+        f"{numbers.seconds(total)} seconds ({total / 3600:.2f} hours) of work on {numbers.counted(len(hosts), 'machine')}: "
+        f"{numbers.listed(hosts)}. Seconds depend on the machine and on what else it did."
+        if len(timed)
+        else ""
     )
+    unknown = len(unique) - len(timed)
+    if unknown:
+        text = f"{text} What {numbers.counted(unknown, 'trial')} from elsewhere took is not known.".lstrip()
     return Section(
         "costs",
         "Costs in seconds",
@@ -76,7 +82,7 @@ def reproduction_section(study: ReportInput) -> Section:
     blocks: list[Block] = []
     if study.commands:
         blocks += [Text("These commands make the study and this report again:"), Code("\n".join(study.commands))]
-    blocks += [Text("The rule, written down before the runs:"), Code(_rule(study)), _seeds(study)]
+    blocks += [Text("The rule, which cannot be changed once the study has begun:"), Code(_rule(study)), _seeds(study)]
     if study.versions:
         pairs = sorted(study.versions.items())
         blocks.append(

@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 
 from tfq_llm.errors import InputError
+from tfq_llm.studies.arms.names import LOGISTIC
 from tfq_llm.studies.report.charts.lines import Series, draw_lines
 from tfq_llm.studies.report.contrasts import Asked, Contrast, contrasts
 from tfq_llm.studies.report.document import Block, Chart, Headline, Section, Table
 from tfq_llm.studies.report.input import ReportInput
 from tfq_llm.studies.report.parts.differences import differences_chart
-from tfq_llm.studies.report.parts.numbers import chance, interval, percent, points
+from tfq_llm.studies.report.parts.numbers import chance, interval, listed, percent, points
 from tfq_llm.studies.report.parts.trials import finals, scope
 from tfq_llm.studies.statistics.trend import LevelMean, Trend, trend
 
@@ -27,26 +28,47 @@ def _headline(study: ReportInput, state: str) -> Headline:
     """Whether accuracy follows the number of qubits, and how the head stands beside the other arm at the largest."""
     trends = _trends(study, state)
     own = trends.get(study.reference)
-    where = f"{scope(study, state)} {_inputs(study, state)}"
+    where = f"{scope(study, state)} {_inputs(study, state)} {_parameters(study, state)}".rstrip()
     against = _contrasts(study, state)
     blocks = tuple(_charts(study, state, trends, against))
-    if own is None or own.interval is None or own.splits < study.rule.fewest_splits:
-        why = f"The slope needs {study.rule.fewest_splits} splits with two numbers of qubits or more."
+    if own is None or own.splits < study.rule.fewest_splits or own.least_p >= study.rule.alpha:
+        needed = study.rule.fewest_splits if own is None else max(study.rule.fewest_splits, own.splits + 1)
+        why = f"The slope needs {needed} splits or more with two numbers of qubits or more."
         return Headline(state, where, "too few runs", "Too few runs to tell", why, blocks)
-    p = own.p if own.p is not None else 1.0
-    clear = p < study.rule.alpha and own.interval.excludes_zero()
-    claim = f"Accuracy {'rises' if own.slope > 0 else 'falls'} with qubits" if clear else "No clear trend with qubits"
-    sentence = f"{points(own.slope)} points for each more qubit {interval(own.interval)}, {chance(p)}, {own.splits} splits."
+    rises = f"Accuracy {'rises' if own.slope > 0 else 'falls'} with qubits{' and inputs' if _grows(study, state) else ''}"
+    sentence = f"{_slope(own)}, {own.splits} splits."
+    for arm, found in trends.items():
+        if arm != study.reference:
+            sentence += f" {arm.capitalize() if arm == LOGISTIC else repr(arm)} on the same inputs: {_slope(found)}."
     if against:
         sentence += f" At the most qubits: {against[-1].verdict.sentence}"
-    return Headline(state, where, None, claim, sentence, blocks)
+    return Headline(state, where, None, rises if _is_clear(study, own) else "No clear trend with qubits", sentence, blocks)
+
+
+def _is_clear(study: ReportInput, found: Trend) -> bool:
+    return found.p is not None and found.p < study.rule.alpha and found.interval is not None and found.interval.excludes_zero()
+
+
+def _slope(found: Trend) -> str:
+    return f"{points(found.slope)} points for each more qubit {interval(found.interval)}, {chance(found.p)}"
+
+
+def _grows(study: ReportInput, state: str) -> bool:
+    """Whether more qubits see more inputs."""
+    return finals(study, state)[_INPUTS].nunique() > 1
 
 
 def _inputs(study: ReportInput, state: str) -> str:
-    inputs = finals(study, state)[_INPUTS].dropna().unique()
-    if len(inputs) == 1:
-        return f"The inputs are the same at every number of qubits: {int(inputs[0])}."
+    if not _grows(study, state):
+        inputs = finals(study, state)[_INPUTS].dropna().unique()
+        return f"The inputs are the same at every number of qubits: {listed(f'{int(number):,}' for number in inputs)}."
     return "The inputs grow with the qubits, as many principal components as they hold: more qubits also see more of the text."
+
+
+def _parameters(study: ReportInput, state: str) -> str:
+    own = finals(study, state)
+    own = own[own["arm"] == study.reference].groupby(_QUBITS)["parameters"].mean()
+    return f"Its parameters go from {own.iloc[0]:,.0f} to {own.iloc[-1]:,.0f}." if len(own) > 1 else ""
 
 
 def _trends(study: ReportInput, state: str) -> dict[str, Trend]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+
 import pandas as pd
 
 from tfq_llm.errors import InputError
@@ -10,7 +12,8 @@ from tfq_llm.studies.report.charts.panels import Levels, draw_levels
 from tfq_llm.studies.report.document import Block, Chart, Headline, Section, Table, Text
 from tfq_llm.studies.report.input import ReportInput
 from tfq_llm.studies.report.parts.means import mean_of
-from tfq_llm.studies.report.parts.numbers import chance, counted, interval, listed, percent, points, probability
+from tfq_llm.studies.report.parts.numbers import chance, counted, interval, listed, percent, points, probability, resolution
+from tfq_llm.studies.report.parts.tally import by_kind, tally, that_matter
 from tfq_llm.studies.report.parts.trials import level
 from tfq_llm.studies.statistics.effects import Effect, Effects, MeanAt, screening
 
@@ -44,22 +47,39 @@ def _headline(study: ReportInput, state: str, found: Effects | str) -> Headline:
     if isinstance(found, str):
         return Headline(state, _scope(study, state), "too few runs", "Too few runs to tell", found)
     main = [effect for effect in found.effects if len(effect.term) == 1]
-    clear = sorted((effect for effect in main if _is_clear(study, effect)), key=lambda effect: -abs(effect.points))
+    kinds = {effect.name: _kind(study, effect) for effect in main}
+    blocks = (_effects_chart(study, state, found), effects_table(study, state, found))
+    sentence = " ".join(filter(None, _said(study, found, main, kinds)))
+    if set(kinds.values()) == {"too few runs"}:
+        return Headline(state, _scope(study, state), "too few runs", "Too few runs to tell", sentence, blocks)
+    first = that_matter(list(kinds.values()).count("clear"), counted(len(main), "factor"))
+    rest = {"no difference seen": "no difference seen for {}", "too few runs": "too few runs for {}"}
+    return Headline(state, _scope(study, state), None, tally(first, kinds.values(), rest), sentence, blocks)
+
+
+def _said(study: ReportInput, found: Effects, main: Sequence[Effect], kinds: Mapping[str, str]) -> Iterator[str]:
+    """Which factors matter and by how much; which do not, within the resolution; for which it is open."""
+    clear = sorted((effect for effect in main if kinds[effect.name] == "clear"), key=lambda effect: -abs(effect.points))
     said = listed(f"{effect.name} ({points(effect.points)} points, {chance(effect.adjusted_p)})" for effect in clear)
-    parts = [f"From low to high level: {said}." if clear else "No main effect is told from chance."]
-    if clear and len(clear) < len(main):
-        parts.append(f"Of {counted(len(main) - len(clear), 'other factor')} no effect is clear.")
-    parts.append(f"p after Holm's correction over {counted(len(found.effects), 'effect')}.")
-    sentence = " ".join(parts)
-    claim = f"{len(clear)} of {counted(len(main), 'factor')} {'matters' if len(clear) == 1 else 'matter'}"
-    return Headline(
-        state,
-        _scope(study, state),
-        None,
-        claim,
-        sentence,
-        (_effects_chart(study, state, found), effects_table(study, state, found)),
-    )
+    yield f"From low to high level: {said}." if clear else "No main effect is told from chance."
+    small = f"No effect beyond ± {resolution(study.rule.resolution)}: {{}}."
+    others = {"no difference seen": small, "too few runs": "Too few runs to tell for: {}."}
+    yield by_kind(kinds, others)
+    if any(effect.aliases for effect in clear):
+        yield "In this design main effects are mixed with interactions, so an effect may be another's: see the table."
+    pairs = [effect for effect in found.effects if len(effect.term) == 2]
+    mixing = sum(_is_clear(study, effect) for effect in pairs)
+    if mixing:
+        yield f"{mixing} of {counted(len(pairs), 'interaction')} {'is' if mixing == 1 else 'are'} clear too: see below."
+    yield f"p after Holm's correction over {counted(len(found.effects), 'effect')}."
+
+
+def _kind(study: ReportInput, effect: Effect) -> str:
+    """As the rule has it for differences: an effect that is not clear is small only if the whole interval is."""
+    if _is_clear(study, effect):
+        return "clear"
+    small = max(-effect.interval.low, effect.interval.high) <= study.rule.resolution
+    return "no difference seen" if small else "too few runs"
 
 
 def _is_clear(study: ReportInput, effect: Effect) -> bool:

@@ -9,6 +9,7 @@ from tfq_llm.studies.report.contrasts import Asked, Contrast, contrasts
 from tfq_llm.studies.report.document import Block, Headline, Section
 from tfq_llm.studies.report.input import ReportInput
 from tfq_llm.studies.report.parts.differences import differences_chart
+from tfq_llm.studies.report.parts.numbers import listed
 from tfq_llm.studies.report.parts.qubits import trend_chart
 from tfq_llm.studies.report.parts.trials import finals, mean_accuracy, scope
 from tfq_llm.studies.statistics.trend import Trend, trend
@@ -26,31 +27,40 @@ def _headline(study: ReportInput, state: str) -> Headline:
     """From how many shots on no difference to exact values is seen."""
     final = finals(study, state)
     found = _contrasts(study, final)
-    scored = [one for one in found if one.asked.own_trials["arm"].iloc[0] == _EXACT]
+    scored, trained = (
+        [one for one in found if (one.asked.own_trials["arm"].iloc[0] == _EXACT) is exact] for exact in (True, False)
+    )
     blocks = tuple(_charts(study, state, final, found))
     if not scored:
         why = "There are no two splits yet that were scored exactly and with shots."
         return Headline(state, scope(study, state), "too few runs", "Too few runs to tell", why, blocks)
-    enough = _enough(scored)
-    kinds = {one.verdict.kind for one in scored}
-    if enough is not None:
-        return Headline(state, scope(study, state), None, f"{_shots(enough):,} shots are enough", enough.verdict.sentence, blocks)
-    if kinds <= {"too few runs"}:
-        return Headline(state, scope(study, state), "too few runs", "Too few runs to tell", scored[-1].verdict.sentence, blocks)
-    most = scored[-1]
-    word = most.verdict.kind
-    claim = {
-        "worse": f"Even {_shots(most):,} shots cost accuracy",
+    enough, most = _enough(scored), scored[-1]
+    sentence = " ".join([(enough or most).verdict.sentence, *_open(scored, enough), *_training(trained)])
+    if enough is None and {one.verdict.kind for one in scored} <= {"too few runs"}:
+        return Headline(state, scope(study, state), "too few runs", "Too few runs to tell", sentence, blocks)
+    claims = {
+        "worse": f"Even {_shots(most):,} shots cost accuracy in scoring",
         "better": f"{_shots(most):,} shots score better than exact values",
+        "too few runs": "No number of shots is known to be enough",
     }
-    return Headline(
-        state,
-        scope(study, state),
-        None,
-        claim.get(word, "No number of shots is known to be enough"),
-        most.verdict.sentence,
-        blocks,
-    )
+    claim = claims[most.verdict.kind] if enough is None else f"{_shots(enough):,} shots are enough to score"
+    return Headline(state, scope(study, state), None, claim, sentence, blocks)
+
+
+def _open(scored: list[Contrast], enough: Contrast | None) -> list[str]:
+    """Where it is not known, so that the number that is enough is not taken for the least one."""
+    unknown = [f"{_shots(one):,}" for one in scored if one.verdict.kind == "too few runs"]
+    return [f"For {listed(unknown)} shots there are too few runs to tell."] if unknown and enough is not None else []
+
+
+def _training(trained: list[Contrast]) -> list[str]:
+    """The same of heads that were trained with shots, beside exact training."""
+    if not trained:
+        return []
+    enough, most = _enough(trained), trained[-1]
+    if enough is not None:
+        return [f"Trained and scored with {_shots(enough):,} shots: no difference seen to exact training."]
+    return [f"Trained and scored with {_shots(most):,} shots, beside exact training: {most.verdict.kind}."]
 
 
 def _shots(one: Contrast) -> int:
