@@ -27,7 +27,7 @@ import numpy as np
 from tests.docs.pages import ROOT, Command, commands
 from tfq_llm import data
 
-LEFT_OUT = r"^(make|pip|python)|HOST:PORT|s3://"
+LEFT_OUT = r"^(make|pip|python|for)|HOST:PORT|s3://|DIR/"
 SERVERS = r"tfq-llm (ionq emulate|serve) "
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "IONQ_API_KEY": "emulator", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
