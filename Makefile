@@ -7,6 +7,8 @@
 #   make benchmark  docs/performance.md anew; PEERS=PYTHON, of an environment of their own, measures other simulators too
 #   make benchmark-encoder PEER=PYTHON  docs/performance-sentence-encoder.md anew, beside sentence-transformers
 #   make benchmark-studies   the tables of docs/scaling.md: trials an hour, and what one scheduler and one store can take
+#   make benchmark-serving MODEL=DIR  the table of docs/serving.md: an exported model under load, with wrk
+#   make fuzz-server  10,000 requests made from the server's OpenAPI schema; CASES=N for another number
 #   make faults   docs/reliability.md anew: every fault of the IonQ service, with and without kills, against the local stand-in
 #   make constraints  the tested versions anew  make clean      drops .venv and what tools left behind
 # All but clean first set up .venv with the tested versions (constraints.txt), by PYTHON=... if given; data that they need are
@@ -22,7 +24,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 PARTS := heads-frozen ablation-frozen heads-mpnet-tuned screen-frozen heads-tuned ablation-tuned
 
 .PHONY: demo results reproduce reproduce-quick $(PARTS:%=reproduce-%) benchmark benchmark-encoder benchmark-studies \
-	faults test test-fast lint constraints clean
+	faults fuzz-server benchmark-serving test test-fast lint constraints clean
 
 demo: .venv/installed
 	$(BIN)/tfq-llm data fetch movie-reviews
@@ -59,6 +61,13 @@ benchmark-encoder: .venv/installed-dev
 
 benchmark-studies: .venv/installed-dev
 	$(BIN)/python -m benchmarks.studies
+
+benchmark-serving: .venv/installed-dev
+	@test -n "$(MODEL)" || { echo "make $@ needs MODEL=DIR, a directory that 'tfq-llm export' wrote." >&2; exit 2; }
+	$(BIN)/python -m benchmarks.serving '$(MODEL)' --seconds 60
+
+fuzz-server: .venv/installed-dev
+	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m tests.serving.fuzz $(if $(CASES),--cases $(CASES)) 2>/dev/null
 
 faults: .venv/installed-dev
 	$(BIN)/python -m tests.faults.campaign --write docs/reliability.md

@@ -18,6 +18,16 @@ TFDS = ["importlib-resources", "tensorflow-datasets>=4.9.7", "tensorflow-metadat
 
 CLUSTER = ["ray>=2.40"]
 
+SERVE = [
+    "fastapi>=0.115",
+    "httptools>=0.6",
+    "markdown-it-py>=3",
+    "orjson>=3.10",
+    "prometheus_client>=0.20",
+    "uvicorn>=0.30",
+    "uvloop>=0.19",
+]
+
 setup(
     name="tfq-llm",
     version="0.1.0",
@@ -32,6 +42,7 @@ setup(
         "tfq_llm": ["py.typed"],
         "tfq_llm.ionq": ["worker-requirements.txt"],
         "tfq_llm.pipelines": ["configs/*.yaml"],
+        "tfq_llm.serving": ["static/*"],
         "tfq_llm.studies.report": ["templates/*"],
     },
     entry_points={"console_scripts": ["tfq-llm=tfq_llm.cli:main"]},
@@ -75,6 +86,7 @@ setup(
     ],
     extras_require={
         "cluster": CLUSTER,
+        "serve": SERVE,
         "tfds": TFDS,
         "dev": [
             "build",
@@ -86,11 +98,13 @@ setup(
             "pytest",
             "pytest-xdist",
             "ruff",
+            "schemathesis>=4",
             "types-PyYAML",
             "types-psutil",
             "types-requests",
             "types-tqdm",
             *CLUSTER,
+            *SERVE,
             *TFDS,
         ],
     },

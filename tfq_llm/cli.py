@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from tfq_llm.cli_options import LabelColumn, Overrides, TextColumn, data_settings, tensorflow
-from tfq_llm.cli_serve import export
+from tfq_llm.cli_serve import export, serve
 from tfq_llm.cli_study import report, study_app
 from tfq_llm.errors import InputError, ServiceError
 from tfq_llm.ionq.credentials import EMULATOR_KEY
@@ -38,6 +38,7 @@ app.add_typer(ionq_app, name="ionq")
 app.add_typer(study_app, name="study")
 app.command()(report)
 app.command()(export)
+app.command()(serve)
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A finished run directory.")]
 RunPlace = Annotated[
