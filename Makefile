@@ -10,6 +10,8 @@
 #   make benchmark-studies   the tables of docs/scaling.md: trials an hour, and what one scheduler and one store can take
 #   make docs     the site in site/html: these pages, the tutorial, the API     make tutorial  runs docs/tutorial.ipynb anew
 #   make docs-commands   runs the commands that README and docs print, in a scratch directory
+#   make benchmark-serving MODEL=DIR  the table of docs/serving.md: an exported model under load, with wrk
+#   make fuzz-server  10,000 requests made from the server's OpenAPI schema; CASES=N for another number
 #   make faults   docs/reliability.md anew: every fault of the IonQ service, with and without kills, against the local stand-in
 #   make kills    docs/reliability-studies.md anew: a small study, killed again and again, beside one that was not
 #   make constraints  the tested versions anew  make clean      drops .venv and what tools left behind
@@ -30,7 +32,7 @@ PARTS := heads-frozen default-frozen ablation-frozen heads-mpnet-tuned screen-fr
 DEPTHS := 6 12 18
 
 .PHONY: demo results saved-model reproduce reproduce-quick $(PARTS:%=reproduce-%) benchmark benchmark-encoder benchmark-studies \
-	faults kills docs docs-commands tutorial test test-fast lint constraints clean
+	faults fuzz-server benchmark-serving kills docs docs-commands tutorial test test-fast lint constraints clean
 
 demo: .venv/installed
 	$(BIN)/tfq-llm data fetch movie-reviews
@@ -80,6 +82,13 @@ benchmark-encoder: .venv/installed-dev
 
 benchmark-studies: .venv/installed-dev
 	$(BIN)/python -m benchmarks.studies
+
+benchmark-serving: .venv/installed-dev
+	@test -n "$(MODEL)" || { echo "make $@ needs MODEL=DIR, a directory that 'tfq-llm export' wrote." >&2; exit 2; }
+	$(BIN)/python -m benchmarks.serving '$(MODEL)' --seconds 60
+
+fuzz-server: .venv/installed-dev
+	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m tests.serving.fuzz $(if $(CASES),--cases $(CASES)) 2>/dev/null
 
 faults: .venv/installed-dev
 	$(BIN)/python -m tests.faults.campaign --write docs/reliability.md

@@ -21,6 +21,16 @@ PARQUET = ["pyarrow>=16"]
 
 DOCS = ["furo", "ipykernel", "myst-nb", "nbconvert", "sphinx>=8.1"]
 
+SERVE = [
+    "fastapi>=0.115",
+    "httptools>=0.6",
+    "markdown-it-py>=3",
+    "orjson>=3.10",
+    "prometheus_client>=0.20",
+    "uvicorn>=0.30",
+    "uvloop>=0.19",
+]
+
 setup(
     name="tfq-llm",
     version="0.1.0",
@@ -35,6 +45,7 @@ setup(
         "tfq_llm": ["py.typed"],
         "tfq_llm.ionq": ["worker-requirements.txt"],
         "tfq_llm.pipelines": ["configs/*.yaml"],
+        "tfq_llm.serving": ["static/*"],
         "tfq_llm.studies.report": ["templates/*"],
     },
     entry_points={"console_scripts": ["tfq-llm=tfq_llm.cli:main"]},
@@ -80,6 +91,7 @@ setup(
         "cluster": CLUSTER,
         "parquet": PARQUET,
         "docs": DOCS,
+        "serve": SERVE,
         "tfds": TFDS,
         "dev": [
             "build",
@@ -92,6 +104,7 @@ setup(
             "pytest",
             "pytest-xdist",
             "ruff",
+            "schemathesis>=4",
             "types-PyYAML",
             "types-psutil",
             "types-requests",
@@ -99,6 +112,7 @@ setup(
             *CLUSTER,
             *PARQUET,
             *DOCS,
+            *SERVE,
             *TFDS,
         ],
     },

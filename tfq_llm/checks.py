@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import numbers
 from collections.abc import Sequence
 from typing import Any
@@ -47,3 +48,13 @@ def one_of(name: str, value: Any, valid: Sequence[str]) -> str:
     if value not in valid:
         raise InputError(f"{name} must be one of {', '.join(valid)}, not {value!r}.{did_you_mean(str(value), valid)}")
     return str(value)
+
+
+def is_loopback(name: str) -> bool:
+    """Whether a host's name or address means this machine alone."""
+    if name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False

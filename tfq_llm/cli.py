@@ -13,7 +13,7 @@ import typer
 from tfq_llm.cli_embed import embed
 from tfq_llm.cli_ionq import ionq_app
 from tfq_llm.cli_options import AsJson, LabelColumn, LabelledData, Overrides, Run, TextColumn, data_settings, tensorflow
-from tfq_llm.cli_serve import export, keep_head, score
+from tfq_llm.cli_serve import export, keep_head, score, serve
 from tfq_llm.cli_study import report, study_app
 from tfq_llm.errors import InputError, ServiceError
 
@@ -38,6 +38,7 @@ app.command()(embed)
 app.command()(export)
 app.command()(keep_head)
 app.command()(score)
+app.command()(serve)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""The commands that keep trained models and put them to use: `tfq-llm keep-head`, `tfq-llm export`, `tfq-llm score`."""
+"""The commands that keep trained models and put them to use: `keep-head`, `export`, `serve`, `score`."""
 
 from __future__ import annotations
 
@@ -72,3 +72,46 @@ def score(
         from tfq_llm.scoring import Job
 
         print(run(Job(model, given, output, text_column, keep_columns, skip_bad_rows, chunk_rows, cluster)))
+
+
+def serve(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="An exported model, or one of its versions.")],
+    name: Annotated[str | None, typer.Option(help="Of the model, in addresses. Default: the directory's.")] = None,
+    host: Annotated[str, typer.Option(help="The address to listen on. Any but the loopback's needs --token-file.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0 for any that is free.")] = 8501,
+    token_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A file of mode 600 with the token that callers have to send.")
+    ] = None,
+    cors_origin: Annotated[
+        list[str] | None, typer.Option(metavar="ORIGIN", help="Pages of this origin may call. May be given again.")
+    ] = None,
+    versions: Annotated[int, typer.Option(help="How many are served at once, the newest.")] = 1,
+    label: Annotated[
+        list[str] | None, typer.Option(metavar="LABEL=VERSION", help="A name of a version, which is served too.")
+    ] = None,
+    poll: Annotated[float, typer.Option(metavar="SECONDS", help="How often new versions are looked for.")] = 2.0,
+    max_batch: Annotated[int, typer.Option(metavar="ROWS", help="That the model is called with at once.")] = 32,
+    max_wait: Annotated[float, typer.Option(metavar="MS", help="That a batch waits for as many rows as came before.")] = 2.0,
+    max_queue: Annotated[int, typer.Option(metavar="ROWS", help="That may wait; beyond, 429.")] = 1024,
+    max_rows: Annotated[int, typer.Option(metavar="ROWS", help="Of one request; beyond, 413.")] = 256,
+    max_body: Annotated[int, typer.Option(metavar="BYTES", help="Of one request; beyond, 413.")] = 2**22,
+    max_requests: Annotated[int, typer.Option(help="In progress at once; beyond, 503.")] = 1024,
+    timeout: Annotated[float, typer.Option(metavar="SECONDS", help="From request to answer; beyond, 504.")] = 30.0,
+) -> None:
+    """Serve an exported model: TensorFlow Serving's REST API, and a page at /. SIGTERM or Ctrl-C stops it."""
+    with tensorflow():
+        from tfq_llm.pipelines.serve import limits
+        from tfq_llm.pipelines.serve import serve as run_server
+
+        run_server(
+            directory,
+            token_file=token_file,
+            labels=label or [],
+            name=name,
+            host=host,
+            port=port,
+            cors_origins=tuple(cors_origin or ()),
+            versions=versions,
+            poll_seconds=poll,
+            limits=limits(max_batch, max_wait, max_queue, max_rows, max_body, max_requests, timeout),
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,12 @@ class ExportedModel:
     def class_names(self) -> tuple[str, ...]:
         """In the order of the logits."""
         return self.facts.class_names
+
+    @property
+    def signatures(self) -> Mapping[str, Any]:
+        """TensorFlow's functions behind the SavedModel's signatures, by name: tensors in by keyword, tensors out by name."""
+        found: Mapping[str, Any] = self._loaded.signatures
+        return found
 
     def __call__(self, inputs: Sequence[str] | np.ndarray) -> dict[str, np.ndarray]:
         """All outputs of the signature "serving_default" for one batch.

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
-import stat
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+from tfq_llm.checks import is_loopback
 from tfq_llm.errors import InputError
+from tfq_llm.secret_files import read_secret
 
 DEFAULT_HOST = "https://api.ionq.co"
 VARIABLES = ("IONQ_API_KEY", "CIRQ_IONQ_API_KEY")
@@ -31,7 +31,7 @@ def read_key(file: Path | None, host: str) -> str:
         InputError: there is none, others may read the file, or it cannot be a key. The message never holds it.
     """
     if file is not None:
-        return _checked(_content(file), f"the file '{file}'")
+        return _checked(read_secret(file, "API key"), f"the file '{file}'")
     for variable in VARIABLES:
         if value := os.environ.get(variable):
             return _checked(value, f"the environment variable {variable}")
@@ -41,19 +41,6 @@ def read_key(file: Path | None, host: str) -> str:
         f"there is no API key for {host}: put it into the environment variable {VARIABLES[0]}, or into a file that only you may "
         f"read (mode 600) and give its path."
     )
-
-
-def _content(file: Path) -> str:
-    try:
-        with file.open("rb") as opened:
-            mode = stat.S_IMODE(os.fstat(opened.fileno()).st_mode)
-            if mode & (stat.S_IRWXG | stat.S_IRWXO):
-                raise InputError(f"the key in '{file}' may be read by others (its mode is {mode:o}): run chmod 600 '{file}'.")
-            return opened.read(10_000).decode("ascii", errors="replace")
-    except OSError as error:
-        raise InputError(
-            f"cannot read the API key from '{file}' ({error.strerror}): give a file that holds the key alone."
-        ) from error
 
 
 def _checked(key: str, source: str) -> str:
@@ -100,13 +87,3 @@ def _origin(parts: SplitResult, name: str, port: int | None) -> str:
 def _shown(url: str) -> str:
     """Without what may be a password."""
     return re.sub(r"[^/]*@", "...@", url)
-
-
-def is_loopback(name: str) -> bool:
-    """Whether a host's name or address means this machine alone."""
-    if name == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import math
 import random
 import signal
@@ -27,6 +26,7 @@ from tfq_llm.ionq.emulator.jobs import Jobs, Pace
 from tfq_llm.ionq.emulator.submissions import MAX_BYTES, RequestError
 from tfq_llm.ionq.emulator.targets import Targets
 from tfq_llm.ionq.emulator.trace import Trace
+from tfq_llm.listening import listen
 
 HOST = "127.0.0.1"
 DEFAULT_KEY = "emulator"
@@ -97,7 +97,7 @@ class Emulator:
         if self._thread is not None:
             raise InputError("the emulator runs already.")
         machine.prepare()
-        listening = _listen(self._port)
+        listening = listen(HOST, self._port)
         self.url = f"http://{HOST}:{listening.getsockname()[1]}"
         try:
             trace = Trace(self.key if self.key != DEFAULT_KEY else None, self._trace_file)
@@ -198,21 +198,6 @@ def _elsewhere(desk: Desk) -> list[web.RouteDef]:
         raise RequestError(404, "The emulator has nothing at this path.")
 
     return [route(desk, "*", "/{path:.*}", "other", unknown)]
-
-
-def _listen(port: int) -> socket.socket:
-    listening = socket.socket()
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((HOST, port))
-    except OSError as error:
-        listening.close()
-        if error.errno in (errno.EADDRINUSE, errno.EACCES):
-            why = "is taken" if error.errno == errno.EADDRINUSE else "needs rights that this user lacks"
-            raise InputError(f"the port {port} {why}: give another, or 0 for any that is free.") from None
-        raise
-    listening.listen(128)
-    return listening
 
 
 def _port(given: Any) -> int:

@@ -1,0 +1,48 @@
+"""`tfq-llm serve`: settings from options, and a server until it is stopped."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tfq_llm.errors import InputError
+from tfq_llm.serving.settings import Limits, ServerSettings, read_token
+
+
+def serve(directory: Path, *, token_file: Path | None, labels: Sequence[str], **settings: Any) -> None:
+    """Serves an exported model until SIGTERM or Ctrl-C.
+
+    Args:
+        directory: a model's, or one version's.
+        token_file: holds the token; None for none.
+        labels: each "LABEL=VERSION".
+        settings: the others of `ServerSettings`.
+
+    Raises:
+        InputError: a setting is wrong, the port is taken, nothing can be served, or what serves is not installed.
+    """
+    token = None if token_file is None else read_token(token_file)
+    chosen = ServerSettings(directory, token=token, labels=dict(map(_label, labels)), **settings)
+    try:
+        from tfq_llm.serving.server import Server
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"serving needs a package that is not installed ({error.name}): pip install 'tfq-llm[serve]'."
+        ) from error
+    server = Server(chosen)
+    print(f"Serving on {server.url}: open it in a browser, or call TensorFlow Serving's API. Ctrl-C stops it.", flush=True)
+    server.run()
+
+
+def limits(rows: int, wait_ms: float, queue: int, request_rows: int, body: int, requests: int, timeout: float) -> Limits:
+    """The limits that the options of the command line set."""
+    return Limits(rows, wait_ms / 1000, queue, request_rows, body, requests, timeout)
+
+
+def _label(text: str) -> tuple[str, int]:
+    match = re.fullmatch(r"([^=]+)=([0-9]+)", text)
+    if not match:
+        raise InputError(f"a label is given as LABEL=VERSION, such as stable=3, not '{text}'.")
+    return match[1], int(match[2])

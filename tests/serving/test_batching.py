@@ -1,0 +1,111 @@
+"""Requests that wait together are answered together, each with its own rows."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from tfq_llm.serving.batching import Batcher
+from tfq_llm.serving.errors import RequestError
+from tfq_llm.serving.metrics import Metrics
+from tfq_llm.serving.settings import Limits
+
+
+class Doubling:
+    """Stands in for a model: twice its input, after `wait` seconds and once `gate` is open. It refuses negative numbers."""
+
+    version = 1
+
+    def __init__(self, wait=0.0):
+        self.sizes, self.wait, self.gate = [], wait, threading.Event()
+        self.gate.set()
+
+    def call(self, signature, inputs):
+        self.gate.wait()
+        time.sleep(self.wait)
+        self.sizes.append(len(inputs["x"]))
+        if signature == "broken":
+            raise RuntimeError("a text of the request")
+        if (inputs["x"] < 0).any():
+            raise RequestError(400, "negative")
+        return {"y": 2 * inputs["x"]}
+
+
+def ask(requests, model, *, limits=None, seconds=5.0, signature="serving_default", hold=0.05):
+    """Answers of requests, each an array of rows, that come while the model is still busy with a first one."""
+    limits = limits or Limits()
+
+    async def all_of_them():
+        batcher = Batcher(limits, Metrics())
+        batcher.start()
+        model.gate.clear()
+        deadline = time.monotonic() + seconds
+        loop = asyncio.get_running_loop()
+        loop.call_later(hold, model.gate.set)
+        first = asyncio.create_task(batcher.answer(model, signature, {"x": np.zeros(1)}, deadline))
+        await asyncio.sleep(0.02)
+        rest = [batcher.answer(model, signature, {"x": np.array(rows, float)}, deadline) for rows in requests]
+        found = await asyncio.gather(first, *rest, return_exceptions=True)
+        await loop.run_in_executor(None, batcher.close)
+        return found[1:]
+
+    return asyncio.run(all_of_them())
+
+
+def test_what_waits_is_one_batch_and_everyone_gets_their_rows():
+    model = Doubling()
+    found = ask([[1, 2], [3], [4, 5, 6]], model)
+    assert [answer["y"].tolist() for answer in found] == [[2, 4], [6], [8, 10, 12]]
+    assert model.sizes == [1, 6]
+
+
+def test_batches_have_a_limit_and_a_larger_request_is_cut():
+    model = Doubling()
+    found = ask([[1, 2], [3], [4, 5], list(range(10))], model, limits=Limits(batch_rows=4))
+    assert found[3]["y"].tolist() == [2 * row for row in range(10)]
+    assert model.sizes == [1, 3, 2, 4, 4, 2]
+
+
+def test_a_bad_request_harms_no_other():
+    found = ask([[1], [-1], [2]], Doubling())
+    assert (found[0]["y"].tolist(), found[2]["y"].tolist()) == ([2], [4])
+    assert (found[1].status, found[1].message) == (400, "negative")
+
+
+def test_a_full_queue_refuses():
+    found = ask([[1] * 3, [2] * 3, [3] * 2, [4]], Doubling(), limits=Limits(queue_rows=8))
+    assert [answer["y"].tolist() for answer in found[:3]] == [[2] * 3, [4] * 3, [6] * 2]
+    assert found[3].status == 429
+
+
+def test_a_deadline_is_kept_and_what_is_too_late_is_not_computed():
+    model = Doubling()
+    found = ask([[1], [2]], model, seconds=0.1, hold=0.3)
+    assert [error.status for error in found] == [504, 504]
+    assert model.sizes == [1]
+
+
+def test_a_failing_model_is_an_error_without_its_message():
+    (found,) = ask([[1]], Doubling(), signature="broken")
+    assert (found.status, "text of the request" in found.message) == (500, False)
+
+
+def test_a_single_caller_never_waits_for_others():
+    model = Doubling()
+
+    async def one_after_the_other():
+        batcher = Batcher(Limits(batch_wait=10.0), Metrics())
+        batcher.start()
+        for _ in range(3):
+            await batcher.answer(model, "serving_default", {"x": np.zeros(1)}, time.monotonic() + 60)
+        batcher.close()
+        with pytest.raises(RequestError, match="stopping"):
+            await batcher.answer(model, "serving_default", {"x": np.zeros(1)}, time.monotonic() + 60)
+
+    began = time.monotonic()
+    asyncio.run(one_after_the_other())
+    assert time.monotonic() - began < 5

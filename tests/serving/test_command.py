@@ -1,0 +1,71 @@
+"""`tfq-llm serve` as a process: its messages, its exit codes, and its end."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.serving.conftest import NAME, Client
+from tfq_llm.cli import main
+
+COMMAND = [sys.executable, "-c", "import sys; from tfq_llm.cli import main; sys.exit(main(sys.argv[1:]))", "serve"]
+
+
+@pytest.mark.slow
+def test_sigterm_ends_it_well_after_what_was_asked_is_answered(plain):
+    command = [*COMMAND, str(plain.parent), "--port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    address = urlsplit(re.search(r"http://[\d.:]+", process.stdout.readline())[0].removesuffix(":"))
+    client = Client(address.geturl())
+    client.wait_for(client.is_ready)
+    body = json.dumps({"instances": ["the movie"]}).encode()
+    asked = http.client.HTTPConnection(address.hostname, address.port, timeout=30)
+    asked.putrequest("POST", f"/v1/models/{NAME}:predict")
+    asked.putheader("Content-Length", str(len(body)))
+    asked.endheaders(body[:5])
+    time.sleep(0.3)
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+    asked.send(body[5:])
+    assert asked.getresponse().status == 200
+    _, logs = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert [json.loads(line)["event"] for line in logs.splitlines()][-3:] == ["stopping", "request", "stopped"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--host", "0.0.0.0"], "callers need a token"),
+        (["--host", "203.0.113.1", "--token-file", "TOKEN"], "is no address of this machine"),
+        (["--port", "PORT"], r"the port \d+ is taken: give another"),
+        (["--port", "99999"], "port must be at most 65535"),
+        (["--label", "stable"], "LABEL=VERSION"),
+        (["--cors-origin", "*"], "is no origin"),
+        (["--max-batch", "0"], "batch_rows must be a whole number of at least 1"),
+        (["--token-file", "nothing"], "cannot read the token from 'nothing'"),
+    ],
+)
+def test_mistakes_are_one_message_and_exit_code_2(options, message, plain, tmp_path, capsys):
+    (tmp_path / "token").write_text("0123456789abcdef")
+    (tmp_path / "token").chmod(0o600)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        given = {"PORT": str(taken.getsockname()[1]), "TOKEN": str(tmp_path / "token")}
+        assert main(["serve", str(plain.parent), *(given.get(option, option) for option in options)]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("tfq-llm: ")
+    assert re.search(message, line), line
+
+
+def test_nothing_to_serve_is_exit_code_2(tmp_path, capsys):
+    assert main(["serve", str(tmp_path / "nothing")]) == 2
+    assert "there is no directory" in capsys.readouterr().err

@@ -1,0 +1,120 @@
+"""Versions come and go while requests are answered."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+
+import pytest
+
+from tests.serving.conftest import NAME, add_version, running
+from tfq_llm import InputError
+from tfq_llm.serving.metrics import Metrics
+from tfq_llm.serving.settings import ServerSettings
+from tfq_llm.serving.versions import ModelVersions
+
+
+def asking(client):
+    """Asks again and again in a thread: the statuses so far, what ends it, and the thread."""
+    seen, stop = [], threading.Event()
+
+    def ask():
+        while not stop.is_set():
+            reply = client.session.post(f"{client.url}/v1/models/{NAME}:predict", json={"instances": ["the movie"]}, timeout=30)
+            seen.append(reply.status_code)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    return seen, stop, thread
+
+
+def test_a_new_version_takes_over_without_a_lost_request(models, plain):
+    model = models(1)
+    with running(model) as client:
+        seen, stop, thread = asking(client)
+        add_version(plain, model, 2)
+        client.wait_for(lambda: client.states() == {"2": "AVAILABLE", "1": "END"})
+        assert list(client.states()) == ["2", "1"]
+        stop.set()
+        thread.join()
+        assert len(seen) > 3
+        assert set(seen) == {200}
+        assert client.post(f"/v1/models/{NAME}/versions/1:predict", {"instances": ["a"]}).status_code == 404
+        assert client.post(f"/v1/models/{NAME}/versions/2:predict", {"instances": ["a"]}).status_code == 200
+        assert 'tfq_llm_version_state{state="AVAILABLE",version="2"} 1.0' in client.get("/metrics").text
+
+
+def test_a_broken_version_is_reported_and_the_old_one_stays(models, plain):
+    model = models(1)
+    with running(model) as client:
+        broken = shutil.copytree(plain, model / ".2")
+        (broken / "card.md").write_text("altered")
+        broken.rename(model / "2")
+        client.wait_for(lambda: client.states().get("2") == "END")
+        (status,) = client.get(f"/v1/models/{NAME}/versions/2").json()["model_version_status"]
+        assert status["status"]["error_code"] == "DATA_LOSS"
+        assert str(model) not in status["status"]["error_message"]
+        assert client.states()["1"] == "AVAILABLE"
+        assert client.predict("the movie").status_code == 200
+        # It is tried again once its files are others.
+        shutil.copy(plain / "card.md", model / "2" / "card.md")
+        client.wait_for(lambda: client.states() == {"2": "AVAILABLE", "1": "END"})
+
+
+def test_a_version_that_is_still_being_copied_is_waited_for(models, plain):
+    model = models(1)
+    with running(model) as client:
+        shutil.copytree(plain, model / "2", ignore=shutil.ignore_patterns("manifest.json"))
+        client.wait_for(lambda: client.states() == {"2": "START", "1": "AVAILABLE"})
+        shutil.copy(plain / "manifest.json", model / "2")
+        client.wait_for(lambda: client.states() == {"2": "AVAILABLE", "1": "END"})
+
+
+def look(model, **settings):
+    versions = ModelVersions(ServerSettings(model, **settings), Metrics())
+    versions.refresh()
+    return versions
+
+
+def available(versions):
+    return [version for version, status in versions.statuses().items() if status.state == "AVAILABLE"]
+
+
+def test_as_many_as_asked_are_served_and_labelled_ones_too(models):
+    model = models(1, 2, 3, 4)
+    versions = look(model, versions=2, labels={"stable": 1})
+    assert available(versions) == [4, 3, 1]
+    assert versions.model().version == 4
+    assert versions.model(versions.labelled("stable")).version == 1
+
+
+def test_a_removed_version_gives_way_to_the_one_before_it_and_the_last_one_stays(models):
+    model = models(1, 2)
+    versions = look(model)
+    assert available(versions) == [2]
+    shutil.rmtree(model / "2")
+    versions.refresh()
+    assert (available(versions), versions.model().version) == ([1], 1)
+    shutil.rmtree(model)
+    versions.refresh()
+    assert versions.model().version == 1
+
+
+def test_one_version_alone_is_served_by_the_name_in_its_facts(models):
+    model = models(3)
+    versions = look(model / "3")
+    assert (versions.name, available(versions)) == (NAME, [3])
+
+
+def test_what_cannot_be_served_is_refused_in_the_beginning(models, tmp_path):
+    with pytest.raises(InputError, match="there is no directory"):
+        look(tmp_path / "nothing")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="is no exported model"):
+        look(tmp_path / "empty")
+    model = models(1)
+    newer = json.loads((model / "1" / "manifest.json").read_text()) | {"format": 99}
+    (model / "1" / "manifest.json").write_text(json.dumps(newer))
+    with pytest.raises(InputError, match="has the format 99"):
+        ModelVersions(ServerSettings(model), Metrics()).first_load()

@@ -1,0 +1,199 @@
+"""Dynamic batching: requests that arrive while the model is busy are answered together, by one thread that calls it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tfq_llm.serving import errors
+from tfq_llm.serving.errors import RequestError
+from tfq_llm.serving.log import failure
+from tfq_llm.serving.metrics import Metrics
+from tfq_llm.serving.models import ServedModel
+from tfq_llm.serving.settings import Limits
+
+Tensors = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class _Waiting:
+    """A request in the queue."""
+
+    model: ServedModel
+    signature: str
+    inputs: Tensors
+    rows: int
+    deadline: float
+    answer: asyncio.Future[Tensors]
+    loop: asyncio.AbstractEventLoop
+
+    def goes_with(self, other: _Waiting) -> bool:
+        return self.model is other.model and self.signature == other.signature
+
+
+class Batcher:
+    """Answers requests, many with one call of the model.
+
+    A batch takes what waits, up to `limits.batch_rows`. If it is less than came the last time, more are probably on their way,
+    and it waits for them, `limits.batch_wait` seconds at most; so a single caller never waits.
+
+    Args:
+        limits: of the server.
+        metrics: gets the sizes and times of batches.
+    """
+
+    def __init__(self, limits: Limits, metrics: Metrics) -> None:
+        self._limits, self._metrics = limits, metrics
+        self._queue: deque[_Waiting] = deque()
+        self._rows = 0
+        self._expected = self._wake_at = 1
+        self._closing = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._serve, name="inference", daemon=True)
+
+    @property
+    def rows(self) -> int:
+        """Rows that wait."""
+        return self._rows
+
+    def start(self) -> None:
+        """Starts the thread that calls the model."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Takes no more, answers what waits, and ends the thread."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join()
+
+    async def answer(self, model: ServedModel, signature: str, inputs: Tensors, deadline: float) -> Tensors:
+        """The outputs [rows, …] by name.
+
+        Args:
+            model: what is called; it stays loaded until the answer is there.
+            signature: of it.
+            inputs: [rows, …] by name.
+            deadline: in the seconds of `time.monotonic`.
+
+        Raises:
+            RequestError: the queue is full (429), the deadline has passed (504), the server stops (503), or the inputs are not
+                what the model takes (400).
+        """
+        loop = asyncio.get_running_loop()
+        rows = len(next(iter(inputs.values())))
+        waiting = _Waiting(model, signature, inputs, rows, deadline, loop.create_future(), loop)
+        self._enqueue(waiting)
+        try:
+            return await asyncio.wait_for(waiting.answer, max(0.0, deadline - time.monotonic()))
+        except asyncio.TimeoutError:
+            raise _too_late() from None
+
+    def _enqueue(self, waiting: _Waiting) -> None:
+        with self._changed:
+            if self._closing:
+                raise RequestError(errors.UNAVAILABLE, "the server is stopping.")
+            if self._rows and self._rows + waiting.rows > self._limits.queue_rows:
+                raise RequestError(errors.TOO_MANY, f"{self._rows} rows wait already, which is as many as may: try again later.")
+            self._queue.append(waiting)
+            self._rows += waiting.rows
+            if self._rows >= self._wake_at:
+                self._changed.notify()
+
+    def _serve(self) -> None:
+        while batch := self._next_batch():
+            self._answer(batch)
+
+    def _next_batch(self) -> list[_Waiting]:
+        """Waits for requests and takes some; none when there will be no more."""
+        with self._changed:
+            while True:
+                self._wake_at = 1
+                self._changed.wait_for(lambda: self._queue or self._closing)
+                if not self._queue:
+                    return []
+                self._wake_at = self._expected
+                if self._rows < self._expected and not self._closing:
+                    self._changed.wait_for(lambda: self._rows >= self._expected or self._closing, self._limits.batch_wait)
+                if batch := self._take():
+                    self._expected = min(sum(each.rows for each in batch), self._limits.batch_rows)
+                    return batch
+
+    def _take(self) -> list[_Waiting]:
+        """Takes the first that waits and those behind it that go with it. Whoever is not waiting any more is dropped."""
+        batch: list[_Waiting] = []
+        left: deque[_Waiting] = deque()
+        rows, now = 0, time.monotonic()
+        for waiting in self._queue:
+            if waiting.answer.done() or waiting.deadline < now:
+                self._rows -= waiting.rows
+            elif not batch or (waiting.goes_with(batch[0]) and rows + waiting.rows <= self._limits.batch_rows):
+                batch.append(waiting)
+                rows += waiting.rows
+                self._rows -= waiting.rows
+            else:
+                left.append(waiting)
+        self._queue = left
+        return batch
+
+    def _answer(self, batch: Sequence[_Waiting]) -> None:
+        """Calls the model for a batch. If it refuses the inputs, each request is tried alone, for the others are not to blame."""
+        try:
+            found: Tensors | Exception = self._call(batch)
+        except RequestError as error:
+            if len(batch) > 1:
+                for waiting in batch:
+                    self._answer([waiting])
+                return
+            found = error
+        except Exception as error:
+            failure("the model failed", error, version=batch[0].model.version, rows=sum(each.rows for each in batch))
+            found = RequestError(errors.INTERNAL, "the model failed; the server's log says where.")
+        batch[0].loop.call_soon_threadsafe(_deliver, batch, found)
+
+    def _call(self, batch: Sequence[_Waiting]) -> Tensors:
+        model, signature = batch[0].model, batch[0].signature
+        inputs = batch[0].inputs if len(batch) == 1 else _joined([waiting.inputs for waiting in batch])
+        rows = sum(waiting.rows for waiting in batch)
+        parts = []
+        for part in _parts(inputs, rows, self._limits.batch_rows):
+            began = time.perf_counter()
+            parts.append(model.call(signature, part))
+            self._metrics.batch_seconds.observe(time.perf_counter() - began)
+            self._metrics.batch_rows.observe(min(rows, self._limits.batch_rows))
+        return parts[0] if len(parts) == 1 else _joined(parts)
+
+
+def _joined(tensors: Sequence[Tensors]) -> Tensors:
+    return {name: np.concatenate([each[name] for each in tensors]) for name in tensors[0]}
+
+
+def _parts(inputs: Tensors, rows: int, size: int) -> Iterator[Tensors]:
+    """Pieces of at most `size` rows: a request may have more than a batch."""
+    if rows <= size:
+        yield inputs
+        return
+    for start in range(0, rows, size):
+        yield {name: values[start : start + size] for name, values in inputs.items()}
+
+
+def _deliver(batch: Sequence[_Waiting], found: Tensors | Exception) -> None:
+    """Runs in the event loop."""
+    start = 0
+    for waiting in batch:
+        if not waiting.answer.done():
+            if isinstance(found, Exception):
+                waiting.answer.set_exception(found)
+            else:
+                waiting.answer.set_result({name: values[start : start + waiting.rows] for name, values in found.items()})
+        start += waiting.rows
+
+
+def _too_late() -> RequestError:
+    return RequestError(errors.DEADLINE, "the deadline has passed before the model had an answer: try again later.")

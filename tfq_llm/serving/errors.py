@@ -1,0 +1,26 @@
+"""What a request is refused with: a status of HTTP, as TensorFlow Serving gives it, and a reason."""
+
+from __future__ import annotations
+
+BAD_REQUEST, UNAUTHENTICATED, FORBIDDEN, NOT_FOUND, NOT_ALLOWED = 400, 401, 403, 404, 405
+TOO_SLOW, TOO_LARGE, TOO_MANY, INTERNAL, UNAVAILABLE, DEADLINE = 408, 413, 429, 500, 503, 504
+
+
+class RequestError(Exception):
+    """A request that gets no answer but {"error": message}.
+
+    The message never holds a text of the request, a path of this machine or anything of the code.
+
+    Attributes:
+        status: of HTTP.
+        message: says what was wrong and what was expected.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status, self.message = status, message
+
+
+def malformed(message: str) -> RequestError:
+    """The error of a request whose body is not what the interface takes."""
+    return RequestError(BAD_REQUEST, message)

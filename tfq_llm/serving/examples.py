@@ -1,0 +1,71 @@
+"""JSON of TensorFlow Serving's Classify: tf.Examples in, classes with scores out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfq_llm.serving.errors import malformed
+from tfq_llm.serving.signatures import CLASSIFY_METHOD, Signature
+from tfq_llm.serving.tensors import json_type, text_bytes
+
+
+def check_classifies(signature: Signature) -> None:
+    """Raises RequestError unless a signature is made for Classify."""
+    if signature.method != CLASSIFY_METHOD:
+        raise malformed(
+            f"Expected classification signature method_name to be {CLASSIFY_METHOD}. Was: {signature.method}. "
+            'Name the signature: "signature_name": "classify".'
+        )
+
+
+def read_examples(request: Mapping[str, Any]) -> np.ndarray:
+    """The examples of a Classify request, serialized: bytes objects [examples].
+
+    Raises:
+        RequestError: they are none, or not as tf.Example has them.
+    """
+    context = _features(request["context"], "context") if "context" in request else {}
+    examples = request.get("examples")
+    if not isinstance(examples, list) or not examples:
+        raise malformed("'examples' must be an array of objects, and not empty.")
+    serialized = np.empty(len(examples), object)
+    for index, example in enumerate(examples):
+        features = context | _features(example, f"element {index} of 'examples'")
+        serialized[index] = tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
+    return serialized
+
+
+def results(outputs: Mapping[str, np.ndarray]) -> list[list[tuple[str, Any]]]:
+    """For each example its classes with their scores."""
+    classes, scores = outputs["classes"], outputs["scores"]
+    return [
+        [(label.decode("utf-8", "replace"), score) for label, score in zip(row, values, strict=True)]
+        for row, values in zip(classes.tolist(), scores, strict=True)
+    ]
+
+
+def _features(value: Any, where: str) -> dict[str, tf.train.Feature]:
+    if not isinstance(value, dict):
+        raise malformed(f"{where} must be a JSON object of features, not a JSON {json_type(value)}.")
+    return {name: _feature(given, where) for name, given in value.items()}
+
+
+def _feature(given: Any, where: str) -> tf.train.Feature:
+    """A feature has values of one kind: strings, whole numbers (and booleans), or decimal ones."""
+    values = given if isinstance(given, list) else [given]
+    if all(isinstance(value, (str, dict)) for value in values):
+        texts = [text_bytes(value, f"a feature of {where}") for value in values]
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=texts))
+    if all(isinstance(value, int) for value in values):
+        if any(not -(2**63) <= value < 2**63 for value in values):
+            raise malformed(f"a feature of {where} has a whole number of more than 64 bits.")
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
+    if all(isinstance(value, float) for value in values):
+        if not np.abs(values).max() <= np.finfo(np.float32).max:
+            raise malformed(f"a feature of {where} has a number that is too large for a float.")
+        return tf.train.Feature(float_list=tf.train.FloatList(value=values))
+    raise malformed(f"a feature of {where} must be strings, whole numbers or decimal numbers, of one kind.")

@@ -1,0 +1,74 @@
+"""Around every request: an id, a deadline, headers that keep browsers safe, a line in the log, counts, no traceback outside."""
+
+from __future__ import annotations
+
+import time
+import uuid
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tfq_llm.serving import errors
+from tfq_llm.serving.log import event, failure
+from tfq_llm.serving.replies import error_reply
+from tfq_llm.serving.requests import NOTES
+from tfq_llm.serving.service import Service
+
+_HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+    "cache-control": "no-store",
+}
+_HEADER_PAIRS = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
+
+
+class Observing:
+    """The outermost layer of the application.
+
+    Args:
+        app: what is within.
+        service: counts and limits.
+    """
+
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        self._app, self._service = app, service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began, identity, sent = time.monotonic(), uuid.uuid4().hex[:16], 0
+        scope[NOTES] = {"deadline": began + self._service.settings.limits.timeout, "fields": {}}
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal sent
+            if message["type"] == "http.response.start":
+                sent = message["status"]
+                message["headers"] = [*message["headers"], *_HEADER_PAIRS, (b"x-request-id", identity.encode())]
+            await send(message)
+
+        self._service.in_progress += 1
+        try:
+            await self._app(scope, receive, send_with_headers)
+        except Exception as error:
+            failure("a request failed", error, id=identity)
+            if not sent:
+                reply = error_reply(errors.INTERNAL, f"the server made a mistake; its log says where, under {identity}.")
+                await reply(scope, receive, send_with_headers)
+        finally:
+            self._service.in_progress -= 1
+            self._record(scope, sent, time.monotonic() - began, identity)
+
+    def _record(self, scope: Scope, status: int, seconds: float, identity: str) -> None:
+        route = getattr(scope.get("route"), "path", "other")
+        method = scope["method"] if scope["method"] in ("GET", "POST", "HEAD", "OPTIONS") else "other"
+        metrics = self._service.metrics
+        metrics.requests.labels(route, method, str(status)).inc()
+        metrics.seconds.labels(route).observe(seconds)
+        fields = scope[NOTES]["fields"]
+        event("request", route=route, method=method, status=status, ms=round(1000 * seconds, 2), id=identity, **fields)

@@ -1,0 +1,68 @@
+"""The OpenAPI schema: what is answered, for the model that is served."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+import tfq_llm
+from tfq_llm.serving.model_api import ShotsRequest
+from tfq_llm.serving.service import Service
+
+_TEXT = {"anyOf": [{"type": "string"}, {"$ref": "#/components/schemas/BinaryString"}]}
+_BINARY = {
+    "type": "object",
+    "required": ["b64"],
+    "additionalProperties": False,
+    "properties": {"b64": {"type": "string", "contentEncoding": "base64", "pattern": "^([A-Za-z0-9+/]{4})*$"}},
+}
+_FEATURE = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]}
+_ONE_TEXT = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1, "maxItems": 1}]}
+
+
+def openapi(app: FastAPI, service: Service) -> dict[str, Any]:
+    """The schema of an application's routes; the requests are those of the newest version that is loaded."""
+    schema = get_openapi(
+        title="tfq-llm serve",
+        version=tfq_llm.__version__,
+        description="A quantum text classifier behind TensorFlow Serving's REST API.",
+        routes=app.routes,
+    )
+    components = schema.setdefault("components", {}).setdefault("schemas", {})
+    components |= _requests(service)
+    if service.settings.token is not None:
+        schema["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        schema["security"] = [{"token": []}]
+    return schema
+
+
+def _requests(service: Service) -> dict[str, Any]:
+    facts = service.versions.model().facts
+    number = {"type": "number", "minimum": -3e38, "maximum": 3e38}
+    vector = {"type": "array", "items": number, "minItems": facts.embedding_dim, "maxItems": facts.embedding_dim}
+    name, value = ("text", _TEXT) if facts.task == "text" else ("embedding", vector)
+    some = {"type": "array", "minItems": 1, "maxItems": service.settings.limits.request_rows}
+    signature = {"signature_name": {"type": "string", "enum": ["", "serving_default"]}}
+    rows = {"anyOf": [{**some, "items": value}, {**some, "items": _object({name: value}, [name])}]}
+    by_row = _object({**signature, "instances": rows}, ["instances"])
+    columns = {"anyOf": [{**some, "items": value}, _object({name: {**some, "items": value}}, [name])]}
+    by_column = _object({**signature, "inputs": columns}, ["inputs"])
+    features = {"type": "object", "properties": {"text": _ONE_TEXT}, "required": ["text"], "additionalProperties": _FEATURE}
+    context = {"type": "object", "properties": {"text": _ONE_TEXT}, "additionalProperties": _FEATURE}
+    examples = {**some, "items": features}
+    classify = _object(
+        {"signature_name": {"type": "string", "enum": ["classify"]}, "examples": examples, "context": context},
+        ["signature_name", "examples"],
+    )
+    return {
+        "BinaryString": _BINARY,
+        "PredictRequest": {"oneOf": [by_row, by_column]},
+        "ClassifyRequest": classify,
+        "ShotsRequest": ShotsRequest.model_json_schema(),
+    }
+
+
+def _object(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}

@@ -1,0 +1,89 @@
+"""What all routes share: the model's versions, the batches, and whether the server is stopping."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from tfq_llm.serving import errors
+from tfq_llm.serving.batching import Batcher, Tensors
+from tfq_llm.serving.errors import RequestError, malformed
+from tfq_llm.serving.metrics import Metrics
+from tfq_llm.serving.models import ServedModel
+from tfq_llm.serving.settings import ServerSettings
+from tfq_llm.serving.shots import Machines
+from tfq_llm.serving.signatures import DEFAULT_SIGNATURE
+from tfq_llm.serving.versions import ModelVersions
+
+
+class Service:
+    """A model that is served.
+
+    Args:
+        settings: of the server.
+        failed: called with the exception if nothing can be served in the beginning.
+
+    Attributes:
+        settings, metrics, versions, machines: see their classes.
+        is_stopping: no more requests are taken.
+        in_progress: requests that were not answered yet.
+
+    Raises:
+        InputError: there is no exported model in the directory.
+    """
+
+    def __init__(self, settings: ServerSettings, failed: Callable[[Exception], None]) -> None:
+        self.settings, self.metrics = settings, Metrics()
+        self.versions = ModelVersions(settings, self.metrics)
+        self.machines = Machines()
+        self.is_stopping = False
+        self.in_progress = 0
+        self._failed = failed
+        self._batcher = Batcher(settings.limits, self.metrics)
+        self.metrics.watch(lambda: self._batcher.rows, lambda: self.in_progress)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether requests for the model are answered."""
+        return self.versions.is_ready and not self.is_stopping
+
+    def start(self) -> None:
+        """Starts the threads: one calls the model, one loads its versions."""
+        self._batcher.start()
+        threading.Thread(target=self._keep_versions, name="versions", daemon=True).start()
+
+    def close(self) -> None:
+        """Answers what waits, and ends the threads."""
+        self.is_stopping = True
+        self.versions.stop()
+        self._batcher.close()
+
+    async def outputs(
+        self, model: ServedModel, inputs: Tensors, deadline: float, signature: str = DEFAULT_SIGNATURE
+    ) -> dict[str, np.ndarray]:
+        """The outputs of a signature, by name.
+
+        Raises:
+            RequestError: there are too many rows (413); as `Batcher.answer` does; or an output is not finite (400).
+        """
+        rows, most = len(next(iter(inputs.values()))), self.settings.limits.request_rows
+        if rows > most:
+            raise RequestError(errors.TOO_LARGE, f"a request may have {most} rows, and this one has {rows}: send several.")
+        found = await self._batcher.answer(model, signature, inputs, deadline)
+        _check_finite(found)
+        return found
+
+    def _keep_versions(self) -> None:
+        try:
+            self.versions.first_load()
+        except Exception as error:
+            self._failed(error)
+            return
+        self.versions.watch()
+
+
+def _check_finite(outputs: Mapping[str, np.ndarray]) -> None:
+    if not all(np.isfinite(values).all() for values in outputs.values() if values.dtype != object):
+        raise malformed("the model has no finite answer for these inputs: their numbers are too large.")

@@ -1,0 +1,221 @@
+"""The versions of a model in a directory: which are served, loading new ones, unloading old ones."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tfq_llm.errors import InputError
+from tfq_llm.exported import model_versions, parse_version, read_facts
+from tfq_llm.exported.manifest import MANIFEST
+from tfq_llm.serving import errors
+from tfq_llm.serving.errors import RequestError
+from tfq_llm.serving.log import event, failure
+from tfq_llm.serving.metrics import Metrics
+from tfq_llm.serving.models import ServedModel, load_model
+from tfq_llm.serving.settings import ServerSettings
+
+_BROKEN = "The files of this version are damaged, incomplete or of another format; the server's log says what."
+_FAILED = "This version could not be loaded; the server's log says why."
+Stamp = tuple[tuple[str, int, int], ...]
+
+
+@dataclass(frozen=True)
+class VersionStatus:
+    """As TensorFlow Serving reports a version.
+
+    Attributes:
+        state: START, LOADING, AVAILABLE, UNLOADING or END.
+        code: OK, or why it could not be loaded.
+        message: the same in words.
+    """
+
+    state: str
+    code: str = "OK"
+    message: str = ""
+
+
+class ModelVersions:
+    """Serves the newest versions of a directory, and goes on to serve what it has when a new one is broken.
+
+    A version is loaded once its manifest is there and verified; older ones are unloaded after that. What is loaded does not
+    change when its files do: another model is another version. The last version that is loaded stays, whatever becomes of its
+    files.
+
+    Args:
+        settings: directory, number of versions, labels.
+        metrics: get the states.
+
+    Attributes:
+        name: of the model.
+
+    Raises:
+        InputError: there is no such directory, no exported model in it, or no readable one.
+    """
+
+    def __init__(self, settings: ServerSettings, metrics: Metrics) -> None:
+        self._settings, self._metrics = settings, metrics
+        self._root = settings.directory
+        self._only = self._single_version(self._root)
+        self.name = settings.name or self._default_name()
+        self._loaded: Mapping[int, ServedModel] = {}
+        self._statuses: dict[int, VersionStatus] = {}
+        self._broken: dict[int, Stamp] = {}
+        self._last_error: Exception | None = None
+        self._stopping = threading.Event()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a version is loaded."""
+        return bool(self._loaded)
+
+    def statuses(self) -> dict[int, VersionStatus]:
+        """Of every version that was seen, the newest first."""
+        return dict(sorted(self._statuses.copy().items(), reverse=True))
+
+    def model(self, version: int | None = None) -> ServedModel:
+        """The newest version that is loaded, or the one of a number.
+
+        Raises:
+            RequestError: none is loaded (503), or not that one (404).
+        """
+        loaded = self._loaded
+        if not loaded:
+            raise RequestError(errors.UNAVAILABLE, "no version of the model is loaded yet.")
+        chosen = max(loaded) if version is None else version
+        if chosen not in loaded:
+            raise RequestError(errors.NOT_FOUND, f"Servable not found for request: Specific({self.name}, {chosen})")
+        return loaded[chosen]
+
+    def labelled(self, label: str) -> int:
+        """The version of a label.
+
+        Raises:
+            RequestError: there is no such label.
+        """
+        if label not in self._settings.labels:
+            raise RequestError(errors.NOT_FOUND, f"Unrecognized servable version label for the model {self.name}.")
+        return self._settings.labels[label]
+
+    def refresh(self) -> None:
+        """Looks at the directory once: loads what is new, and then unloads what is not wanted any more."""
+        found = self._found()
+        kept: list[int] = []
+        for version in sorted(found, reverse=True):
+            is_newest = len(kept) < self._settings.versions
+            if (is_newest or version in self._settings.labels.values()) and self._is_loaded(version, found[version]):
+                kept.append(version)
+        if kept:
+            self._unload([version for version in self._loaded if version not in kept])
+        for version in [each for each in self._statuses if each not in found and each not in self._loaded]:
+            del self._statuses[version]
+            self._broken.pop(version, None)
+        self._metrics.version_states({version: status.state for version, status in self.statuses().items()})
+
+    def first_load(self) -> None:
+        """As `refresh`, but raises InputError if nothing can be served."""
+        self.refresh()
+        if not self._loaded:
+            if isinstance(self._last_error, InputError):
+                raise self._last_error
+            reason = f": {self._last_error}" if self._last_error else ", and no complete version is in it"
+            raise InputError(f"no version of the model in '{self._root}' could be loaded{reason}.")
+
+    def watch(self) -> None:
+        """Refreshes again and again until `stop`."""
+        while not self._stopping.wait(self._settings.poll_seconds):
+            try:
+                self.refresh()
+            except Exception as error:
+                failure("looking for versions failed", error)
+
+    def stop(self) -> None:
+        """Ends `watch`."""
+        self._stopping.set()
+
+    def _found(self) -> dict[int, Path]:
+        if self._only is not None:
+            return {self._only: self._root}
+        try:
+            return {version: self._root / str(version) for version in model_versions(self._root)}
+        except InputError as error:
+            event("the directory cannot be read", logging.WARNING, reason=str(error))
+            return {version: model.directory for version, model in self._loaded.items()}
+
+    def _is_loaded(self, version: int, directory: Path) -> bool:
+        """Loads a version if it is not loaded; False if that cannot be done."""
+        if version in self._loaded:
+            return True
+        if not (directory / MANIFEST).exists():
+            # It is still being copied, or is something else.
+            self._statuses[version] = VersionStatus("START")
+            return False
+        stamp = _stamp(directory)
+        if self._broken.get(version) == stamp:
+            return False
+        self._statuses[version] = VersionStatus("LOADING")
+        event("loading", version=version)
+        try:
+            model = load_model(directory, version)
+            model.warm_up((1, self._settings.limits.batch_rows))
+        except Exception as error:
+            self._reject(version, stamp, error)
+            return False
+        self._loaded = {**self._loaded, version: model}
+        self._statuses[version] = VersionStatus("AVAILABLE")
+        self._broken.pop(version, None)
+        self._metrics.loads.labels("loaded").inc()
+        event("available", version=version)
+        return True
+
+    def _reject(self, version: int, stamp: Stamp, error: Exception) -> None:
+        self._broken[version], self._last_error = stamp, error
+        is_damaged = isinstance(error, InputError)
+        self._statuses[version] = VersionStatus(
+            "END", "DATA_LOSS" if is_damaged else "INTERNAL", _BROKEN if is_damaged else _FAILED
+        )
+        self._metrics.loads.labels("failed").inc()
+        event("not loaded", logging.ERROR, version=version, error=type(error).__name__, reason=str(error))
+
+    def _unload(self, versions: list[int]) -> None:
+        """Requests that hold an unloaded version still get their answers; it is gone when the last one has."""
+        if not versions:
+            return
+        self._loaded = {version: model for version, model in self._loaded.items() if version not in versions}
+        for version in versions:
+            self._statuses[version] = VersionStatus("END")
+            event("unloaded", version=version)
+        gc.collect()  # a loaded SavedModel refers to itself
+
+    @staticmethod
+    def _single_version(directory: Path) -> int | None:
+        """The version's number if a directory is one; None if it is a model's."""
+        if not directory.is_dir():
+            raise InputError(
+                f"there is no directory '{directory}': 'tfq-llm export RUN --to {directory}' makes one; or check the path."
+            )
+        if (directory / MANIFEST).exists():
+            try:
+                return parse_version(directory.resolve().name)
+            except InputError:
+                return read_facts(directory).version
+        if not model_versions(directory):
+            raise InputError(
+                f"'{directory}' is no exported model: it has no {MANIFEST}, and no versions. 'tfq-llm export RUN --to "
+                f"{directory}' makes one."
+            )
+        return None
+
+    def _default_name(self) -> str:
+        resolved = self._root.resolve()
+        return resolved.name if self._only is None else read_facts(self._root).name
+
+
+def _stamp(directory: Path) -> Stamp:
+    """Changes when a file does."""
+    files = sorted(path for path in directory.rglob("*") if path.is_file())
+    return tuple((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files)
