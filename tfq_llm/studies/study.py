@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -68,11 +68,10 @@ class Study:
         opened = cls._opened(store)
         remember_growth = None if opened is None else _grown(opened, config)
         new = None if known is None else store.import_rows(known)
-        if opened is None and new:
-            decided = ["the whole configuration, with its arms and its rule"]
-            remember_growth = partial(growth.remember, store, decided, new, _of_test_rows(store))
         drawn = tuple(draws(config, store, () if opened is None else opened.draws))
         planned = plan(config, drawn)
+        if opened is None and new:
+            remember_growth = _begun_with(store, drawn)
         if remember_growth is not None:
             remember_growth()
         store.write_text(CONFIG, dump_yaml(config))
@@ -133,8 +132,13 @@ class Study:
         return growth.growths(self.store)
 
 
-def _of_test_rows(store: Store) -> int:
-    return sum(result.trial.scored_on == "test" for result in store.results().values())
+def _begun_with(store: Store, drawn: Sequence[Draw]) -> Callable[[], None] | None:
+    """What remembers that results of these data were known before anything was decided."""
+    ours = {draw.data for draw in drawn}
+    known = [result.trial for result in store.results().values() if result.trial.data in ours]
+    decided = ["the whole configuration, with its arms and its rule"]
+    of_test_rows = sum(trial.scored_on == "test" for trial in known)
+    return partial(growth.remember, store, decided, len(known), of_test_rows) if known else None
 
 
 def _config_of(store: Store) -> StudyConfig | None:
