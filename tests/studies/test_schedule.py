@@ -148,6 +148,18 @@ def test_who_waits_for_a_lost_trial_goes_on_when_the_study_is_run_again(store: S
     assert [each.split for each in again.submitted] == [0, 2]
 
 
+def test_a_score_on_test_rows_that_was_lost_is_run_again(store: Store) -> None:
+    final = entry(0, scored_on="test")
+    workers = Inline(store)
+    workers.deadly = [final.trial.name] * 9
+    assert run([asks([entry(0)], [final])], store, workers, Monitor()).failed == (final.trial.name,)
+    # The claim of its arm is its own.
+    again = Inline(store)
+    assert run([asks([entry(0)], [final])], Store(store.url), again, Monitor()).failed == ()
+    assert again.submitted == [final.trial]
+    assert Store(store.url).failures() == set()
+
+
 def test_a_trial_that_failed_before_its_arm_was_scored_stays_failed(store: Store) -> None:
     bad = entry(0, method="raises")
     final = entry(0, scored_on="test")

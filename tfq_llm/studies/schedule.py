@@ -224,9 +224,13 @@ class _Run:
                 heapq.heappush(self._waiting, (job.place, name))
 
     def _stays_failed(self, entry: Entry) -> bool:
-        """Whether a trial failed and its arm was scored on the test rows without it: a result now would choose other settings."""
+        """Whether a trial failed and its arm was scored on the test rows without it: a result now would choose other settings.
+
+        A trial on test rows chooses nothing, and the claim of its arm is its own.
+        """
         trial = entry.trial
-        return trial.name in self._failed_before and (entry.arm, trial.data, trial.split) in self._scored_before
+        chooses = trial.scored_on != "test"
+        return chooses and trial.name in self._failed_before and (entry.arm, trial.data, trial.split) in self._scored_before
 
     def _submit(self) -> None:
         """Hands over as many jobs as the workers take."""
