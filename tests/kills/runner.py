@@ -77,6 +77,7 @@ def killed_until_done(study: Study, strikes: Sequence[Strike], timing: Timing, s
 class _Killing:
     def __init__(self, study: Study, strikes: Sequence[Strike], timing: Timing, seed: int) -> None:
         self.study, self.waiting, self.timing, self.rng = study, deque(strikes), timing, random.Random(seed)
+        self.most_failures = len(strikes)
         self.killed = Killed()
         self.seen: dict[str, tuple[int, int]] = {}
 
@@ -92,6 +93,7 @@ class _Killing:
                 attempt.end()
             assert code in ((-signal.SIGKILL,) if attempt.killed else (0, 1)), f"exit code {code}: {self.study.last_words()}"
             self.killed.failures += code == 1
+            assert self.killed.failures <= self.most_failures, f"it fails again and again: {self.study.last_words()}"
             if code == 0 and self.waiting:
                 # It was quicker than the next kill wanted it; what is finished has no workers any more.
                 self.waiting[0] = replace(self.waiting[0], victim="group", moment="start-up")
