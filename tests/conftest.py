@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -39,10 +42,12 @@ def nodes() -> Iterator[object]:
 
     memory = 80 << 20
     head = {"num_cpus": 0, "object_store_memory": memory, "include_dashboard": False}
-    made = Cluster(initialize_head=True, head_node_args=head)
-    try:
-        for _ in range(2):
-            made.add_node(num_cpus=1, object_store_memory=memory)
-        yield made
-    finally:
-        made.shutdown()
+    # The suite runs in two processes, and two heads on one machine get in each other's way.
+    with FileLock(Path(tempfile.gettempdir()) / "tfq-llm-test-ray.lock"):
+        made = Cluster(initialize_head=True, head_node_args=head)
+        try:
+            for _ in range(2):
+                made.add_node(num_cpus=1, object_store_memory=memory)
+            yield made
+        finally:
+            made.shutdown()
