@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.export.conftest import exported_text, head_model, origin, text_model, tiny  # noqa: F401  (fixtures)
+from tests.export.conftest import (  # noqa: F401  (fixtures)
+    _own_cache,
+    cache,
+    exported_text,
+    head_model,
+    origin,
+    text_model,
+    tiny,
+)
 from tests.serving.conftest import NAME, running
 from tfq_llm import exported
 from tfq_llm.export import export_model
@@ -28,7 +36,7 @@ def test_texts(exported_text):  # noqa: F811
         np.testing.assert_allclose(shots["exact"], rows["probabilities"][0], atol=2e-6)
 
 
-def test_a_head_alone_takes_embeddings(text_model, origin, tmp_path, exported_text):  # noqa: F811  # noqa: F811
+def test_a_head_alone_takes_embeddings(text_model, origin, tmp_path, exported_text):  # noqa: F811
     directory = export_model(text_model, origin, tmp_path / NAME, command="", head_only=True)
     rows = exported.load(exported_text)(TEXTS)
     with running(directory.parent) as client:

@@ -178,7 +178,9 @@ def test_the_command(tmp_path: Path, number: int) -> None:
     command = [
         sys.executable,
         "-m",
-        "tfq_llm.ionq.emulator",
+        "tfq_llm.cli",
+        "ionq",
+        "emulate",
         "--port",
         "0",
         "--noise",
