@@ -31,7 +31,7 @@ from tfq_llm.ionq.ledger import Ledger
 QUEUE_SECONDS = 1.0
 """How long jobs wait at the stand-in for cases that need a queue."""
 
-START_SECONDS = {"v0.3": 6.0, "v0.4": 40.0}
+START_SECONDS = {"v0.3": 4.0, "v0.4": 40.0}
 """What an attempt may take besides its waits: a process starts, for v0.4 another, on a machine that is busy."""
 
 CLEAN_ATTEMPTS = 3
