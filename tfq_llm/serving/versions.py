@@ -48,7 +48,7 @@ class ModelVersions:
 
     Args:
         settings: directory, number of versions, labels.
-        metrics: get the states.
+        metrics: get the states, and count what is loaded.
 
     Attributes:
         name: of the model.
@@ -67,6 +67,7 @@ class ModelVersions:
         self._broken: dict[int, Stamp] = {}
         self._last_error: Exception | None = None
         self._stopping = threading.Event()
+        metrics.watch_versions(lambda: {version: status.state for version, status in self.statuses().items()})
 
     @property
     def is_ready(self) -> bool:
@@ -114,7 +115,6 @@ class ModelVersions:
         for version in [each for each in self._statuses if each not in found and each not in self._loaded]:
             del self._statuses[version]
             self._broken.pop(version, None)
-        self._metrics.version_states({version: status.state for version, status in self.statuses().items()})
 
     def first_load(self) -> None:
         """As `refresh`, but raises InputError if nothing can be served."""
