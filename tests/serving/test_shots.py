@@ -53,8 +53,9 @@ def test_intervals_hold_95_percent_of_repetitions(plain):
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ({}, "the keys text"),
-        ({"text": "a", "embedding": [1.0]}, "the keys text"),
+        ({}, "takes 'text', and the request has none"),
+        ({"embedding": [1.0]}, "takes 'text', and the request has 'embedding'"),
+        ({"text": "a", "embedding": [1.0]}, "has 'text' and 'embedding'"),
         ({"text": 3}, "text: "),
         ({"text": "a", "shots": 0}, "shots: "),
         ({"text": "a", "shots": 10_001}, "shots: "),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from tfq_llm.serving.card import card_html
 from tfq_llm.serving.drawing import moments
@@ -23,6 +23,14 @@ from tfq_llm.serving.tensors import read_inputs, read_object
 _MOST_OUTCOMES = 16
 
 
+def _whole(value: Any) -> Any:
+    """5.0 is an integer in JSON Schema."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+
+
 class ShotsRequest(BaseModel):
     """A text, or an embedding for a head alone, and how it is measured."""
 
@@ -31,8 +39,8 @@ class ShotsRequest(BaseModel):
     text: str | None = None
     embedding: list[float] | None = None
     machine: Literal["aria-1", "forte-1"] = "aria-1"
-    shots: int = Field(1000, ge=1, le=MOST_SHOTS)
-    seed: int = Field(0, ge=0, lt=2**32)
+    shots: Whole = Field(1000, ge=1, le=MOST_SHOTS)
+    seed: Whole = Field(0, ge=0, lt=2**32)
 
 
 async def model(request: Request) -> Response:
@@ -97,8 +105,11 @@ def _asked(value: dict[str, Any]) -> ShotsRequest:
 def _inputs(asked: ShotsRequest, chosen: ServedModel) -> dict[str, np.ndarray]:
     signature = chosen.signature(DEFAULT_SIGNATURE)
     given = {"text": asked.text, "embedding": asked.embedding}
-    row = {name: value for name, value in given.items() if value is not None}
-    inputs, _ = read_inputs({"instances": [row]}, signature)
+    columns = {name: [value] for name, value in given.items() if value is not None}
+    (needed,) = signature.inputs
+    if columns.keys() != {needed}:
+        raise malformed(f"this model takes '{needed}', and the request has {' and '.join(map(repr, columns)) or 'none'}.")
+    inputs, _ = read_inputs({"inputs": columns}, signature)
     return inputs
 
 
