@@ -190,7 +190,7 @@ class TestAWorker:
         assert not any(KEY.encode() in path.read_bytes() for path in files)
 
     def test_many_circuits_take_longer_than_it_may_be_silent(self, emulator):
-        transport = WorkerTransport(worker_python(), emulator.url, KEY, deadline=0.2, retry_seconds=0.1, grace=1.0)
+        transport = WorkerTransport(worker_python(), emulator.url, KEY, deadline=1.0, retry_seconds=0.1, grace=0.0)
         transport.start()
         circuit = cirq.Circuit(cirq.ry(sympy.Symbol("angle0"))(qubit) for qubit in cirq.LineQubit.range(40))
         template = cirq.to_json(circuit + cirq.measure(cirq.LineQubit(0), key="m"))
@@ -199,7 +199,7 @@ class TestAWorker:
         start = time.monotonic()
         with pytest.raises(Refused):
             transport.submit(template, ["angle0"], rows, labels, shots=10, target="simulator", name="x")
-        assert time.monotonic() - start > 1.2
+        assert time.monotonic() - start > 1.0
         transport.close()
 
     def test_an_error_of_its_own_is_told_and_it_goes_on(self, transport):

@@ -21,7 +21,7 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -216,12 +216,8 @@ class Client:
 
     def _resolved(self, template: str, symbols: Sequence[str], values: Sequence[Sequence[float]]) -> list[cirq.AbstractCircuit]:
         circuit = cirq.read_json(json_text=template)
-        resolved = []
-        for index, row in enumerate(values):
-            if index % PAGE == 0:
-                self._progress()
-            resolved.append(cirq.resolve_parameters(circuit, dict(zip(symbols, row, strict=True))))
-        return resolved
+        rows = _Watched(values, self._progress)
+        return _Watched((cirq.resolve_parameters(circuit, dict(zip(symbols, row, strict=True))) for row in rows), self._progress)
 
     def bytes_of(self, template: str, symbols: Sequence[str]) -> int:
         """At most so many bytes is one circuit in a request, whatever the values; with a label of 64 characters."""
@@ -522,6 +518,19 @@ class _Wire:
                         raise requests.exceptions.ContentDecodingError("too long")
                 content = bytes(body) if self._secret is None else bytes(body).replace(self._secret, b"***")
                 return _Answer(method, response.status_code, response.headers.get("Retry-After"), content)
+
+
+class _Watched(list[Any]):
+    """A list that says so, again and again, when it is gone through: cirq-ionq serialises all circuits of a job in one call."""
+
+    def __init__(self, items: Iterable[Any], progress: Callable[[], None]):
+        super().__init__(items)
+        self._progress = progress
+
+    def __iter__(self) -> Iterator[Any]:
+        for item in super().__iter__():
+            self._progress()
+            yield item
 
 
 def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
