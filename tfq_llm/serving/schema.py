@@ -56,14 +56,14 @@ def _requests(service: Service) -> dict[str, Any]:
         {"signature_name": {"type": "string", "enum": ["classify"]}, "examples": examples, "context": context},
         ["signature_name", "examples"],
     )
-    value = {"type": "string"} if facts.task == "text" else vector
+    measured: dict[str, Any] = {"type": "string"} if facts.task == "text" else vector
     shots = ShotsRequest.model_json_schema()
     options = {key: option for key, option in shots["properties"].items() if key not in ("text", "embedding")}
     return {
         "BinaryString": _BINARY,
         "PredictRequest": {"oneOf": [by_row, by_column]},
         "ClassifyRequest": classify,
-        "ShotsRequest": {**shots, "properties": {name: value, **options}, "required": [name]},
+        "ShotsRequest": {**shots, "properties": {name: measured, **options}, "required": [name]},
     }
 
 
