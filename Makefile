@@ -4,7 +4,8 @@
 #                 anew; a part alone: make reproduce-heads-frozen DATA=DIR, and so on
 #   make reproduce-quick     a small version on the default data, in ten minutes
 #   make saved-model  saved_models/movie-reviews anew: three depths are trained, and the one that validates best is kept
-#   make test     the whole test suite          make test-fast  its fast part          make lint  style, types, import order
+#   make test     the test suite, in less than 20 minutes      make test-fast  its fast part     make lint  style, types, imports
+#   make test-campaigns      tests that take minutes each, of kills, lost nodes and many draws; run before a release
 #   make benchmark  docs/performance.md anew; PEERS=PYTHON, of an environment of their own, measures other simulators too
 #   make benchmark-encoder PEER=PYTHON  docs/performance-sentence-encoder.md anew, beside sentence-transformers
 #   make benchmark-studies   the tables of docs/scaling.md: trials an hour, and what one scheduler and one store can take
@@ -32,7 +33,7 @@ PARTS := heads-frozen default-frozen ablation-frozen heads-mpnet-tuned screen-fr
 DEPTHS := 6 12 18
 
 .PHONY: demo results saved-model reproduce reproduce-quick $(PARTS:%=reproduce-%) benchmark benchmark-encoder benchmark-studies \
-	faults fuzz-server benchmark-serving kills docs docs-commands tutorial test test-fast lint constraints clean
+	faults fuzz-server benchmark-serving kills docs docs-commands tutorial test test-fast test-campaigns kernels lint constraints clean
 
 demo: .venv/installed
 	$(BIN)/tfq-llm data fetch movie-reviews
@@ -107,14 +108,22 @@ tutorial: .venv/installed-dev
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False docs/tutorial.ipynb
 
 # Two at once, for many tests wait for processes; tests of one file share what they set up, so files stay together.
-# Kernels are compiled before, so that no test's deadline has to allow for it.
-PYTEST := $(BIN)/python -c "from tfq_llm.ionq.emulator.machine import prepare; prepare()" && $(BIN)/pytest --numprocesses 2 --dist loadfile
+PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile
 
-test: .venv/installed-dev
-	$(PYTEST)
+test: .venv/installed-dev kernels
+	$(PYTEST) -m "not campaign"
 
-test-fast: .venv/installed-dev
-	$(PYTEST) -m "not slow"
+test-fast: .venv/installed-dev kernels
+	$(PYTEST) -m "not slow and not campaign"
+
+test-campaigns: .venv/installed-dev kernels
+	$(PYTEST) -m campaign
+
+# Real kernels and complex ones are compiled before any test, so that no test's deadline has to allow for it.
+kernels: .venv/installed-dev
+	@for gate in ry rx; do \
+	$(BIN)/python -c "from tfq_llm.ionq.emulator.machine import prepare; prepare('$$gate')" & jobs="$$jobs $$!"; done; \
+	for job in $$jobs; do wait $$job || exit; done
 
 lint: .venv/installed-dev
 	$(BIN)/ruff format --check .

@@ -85,10 +85,13 @@ class Histogram:
         return dict(zip(map(str, self.states.tolist()), self.weights.astype(int).tolist(), strict=True))
 
 
-def prepare() -> None:
-    """Runs a circuit each way, so that no job has to wait for kernels to be compiled (a minute, on a new machine) or loaded."""
-    # Real matrices and complex ones have kernels of their own.
-    smallest = [Circuit(1, (Gate(name, (0,)),), np.array([0.5])) for name in ("ry", "rx")]
+def prepare(*gates: str) -> None:
+    """Runs a circuit each way, so that no job has to wait for kernels to be compiled (a minute, on a new machine) or loaded.
+
+    Args:
+        gates: real matrices ("ry") and complex ones ("rx") have kernels of their own. Default: both.
+    """
+    smallest = [Circuit(1, (Gate(name, (0,)),), np.array([0.5])) for name in gates or ("ry", "rx")]
     for conditions in (Conditions(), Conditions(shots=2), Conditions("aria-1", shots=2)):
         list(run(smallest, conditions, 0))
 
