@@ -109,15 +109,16 @@ def test_a_directory_that_is_there_stays_as_it_was(tmp_path):
     assert sorted(path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()) == before
 
 
-@pytest.mark.slow
-def test_plain_tensorflow_loads_where_nothing_of_ours_is(tmp_path, fresh_process):
-    for kind, way in [
-        ("tfq", "export"),
-        ("head", "traced"),
-        ("two encoders", "saved_model"),
-        ("texts", "export"),
-        ("nested", "save"),
-    ]:
+@pytest.mark.parametrize(
+    "cases",
+    [
+        pytest.param([("tfq", "export"), ("texts", "export")], marks=pytest.mark.slow),
+        # Keras and TensorFlow trace a model many times for these.
+        pytest.param([("head", "traced"), ("two encoders", "saved_model"), ("nested", "save")], marks=pytest.mark.campaign),
+    ],
+)
+def test_plain_tensorflow_loads_where_nothing_of_ours_is(cases, tmp_path, fresh_process):
+    for kind, way in cases:
         model, inputs = MODELS[kind]()
         folder = tmp_path / f"{kind} by {way}"
         folder.mkdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -38,10 +39,10 @@ COMMANDS = (
 Command = Callable[..., tuple[str, str]]
 
 
-def in_new_process(*arguments: object, stdin: bytes | None = None) -> str:
+def in_new_process(*arguments: object) -> str:
     """Runs the installed command and returns what it prints."""
     command = [str(Path(sys.executable).with_name("tfq-llm")), *map(str, arguments)]
-    result = subprocess.run(command, capture_output=True, check=False, input=stdin)
+    result = subprocess.run(command, capture_output=True, check=False)
     complained = result.stderr.decode()
     assert result.returncode == 0, complained[-3000:]
     assert "Traceback" not in complained
@@ -124,7 +125,7 @@ def test_train_prints_a_table_of_all_heads_on_all_embeddings(finished, tiny_bert
 
 
 @pytest.mark.slow
-def test_predict_classifies_arguments_and_lines(finished, tfq_llm, tmp_path):
+def test_predict_classifies_arguments_and_lines(finished, tfq_llm, tmp_path, monkeypatch):
     run, _ = finished
     printed, _ = tfq_llm("predict", run, "a fine film", "")
     assert [line.split()[0] in ("good", "bad") for line in printed.splitlines()] == [True, True]
@@ -134,7 +135,8 @@ def test_predict_classifies_arguments_and_lines(finished, tfq_llm, tmp_path):
     records = [json.loads(line) for line in printed.splitlines()]
     assert [record["text"] for record in records] == ["a dull film", "une œuvre"]
     assert all(sum(record["probabilities"].values()) == pytest.approx(1, abs=1e-5) for record in records)
-    assert in_new_process("predict", run, "--file", "-", "--json", stdin=texts.read_bytes()) == printed
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(texts.read_bytes())))
+    assert tfq_llm("predict", run, "--file", "-", "--json")[0] == printed
 
 
 @pytest.mark.slow

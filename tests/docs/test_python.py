@@ -49,10 +49,9 @@ def test_the_program_for_several_machines_trains_alone_too(fresh_process, tmp_pa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", ["docs/ionq.md", "docs/serving.md"])
-def test_what_an_example_imports_is_there(page, fresh_process):
+def test_what_an_example_imports_is_there(fresh_process):
     """Of examples that would spend money, or need a model; tests of executor and exported models run the like."""
-    trees = [ast.parse(example) for example in examples(page)]
-    imports = [node for tree in trees for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
-    assert imports
-    fresh_process("\n".join(map(ast.unparse, imports)))
+    trees = [ast.parse(example) for page in ("docs/ionq.md", "docs/serving.md") for example in examples(page)]
+    imports = [[node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))] for tree in trees]
+    assert all(imports)
+    fresh_process("\n".join(ast.unparse(node) for nodes in imports for node in nodes))

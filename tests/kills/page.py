@@ -133,6 +133,6 @@ compared with those of the undisturbed run.
 ## Run it
 
 `make kills` runs it and writes this page; `python -m tests.kills.campaign --help` shows how to choose the number of kills
-and the seed, and how to keep the studies. A part with three kills is run by `make test`; the loss of a node of a Ray
+and the seed, and how to keep the studies. A part with three kills is run by `make test-campaigns`; the loss of a node of a Ray
 cluster is a test of its own (`tests/studies/test_cluster.py`).
 """

@@ -26,7 +26,7 @@ SMALL = (
 )
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_a_study_that_was_killed_gives_the_results_of_one_that_was_not(tmp_path):
     outcome = run(tmp_path, kills=3, workers=2, seed=1, settings=SMALL)
     assert outcome.passed, summary(outcome)

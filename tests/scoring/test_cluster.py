@@ -16,13 +16,11 @@ from tfq_llm.errors import ServiceError
 from tfq_llm.scoring import Job, job, score
 from tfq_llm.scoring.cluster import RayWorkers
 
-pytestmark = [
-    pytest.mark.skipif(find_spec("ray") is None, reason="the extra [cluster] is not installed"),
-    pytest.mark.slow,
-]
+pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="the extra [cluster] is not installed")
 ROWS = 60
 
 
+@pytest.mark.campaign
 def test_a_file_is_scored_though_a_node_is_lost_and_what_cannot_go_on_is_told(nodes, tmp_path, monkeypatch):  # type: ignore[no-untyped-def]
     monkeypatch.setattr(job, "load_scorer", lambda path: Checksums())
     monkeypatch.setattr("tfq_llm.scoring.cluster.score_texts", slow_checksums)
@@ -56,6 +54,7 @@ def test_a_file_is_scored_though_a_node_is_lost_and_what_cannot_go_on_is_told(no
     assert score(deadly).state.rows == ROWS
 
 
+@pytest.mark.slow
 def test_a_real_model_on_a_cluster_says_what_it_says_here(nodes, model, tmp_path):  # type: ignore[no-untyped-def]
     given = write_csv(tmp_path / "texts.csv", 12)
     score(Job(model, given, tmp_path / "here.csv", chunk_rows=4))

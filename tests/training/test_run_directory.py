@@ -108,12 +108,18 @@ def test_only_a_finished_run_can_be_loaded(config, tmp_path):
         load_run(tmp_path / "run")
 
 
-@pytest.mark.slow
-def test_a_run_killed_in_every_phase_ends_with_the_same_files(text_config, tmp_path):
+@pytest.mark.parametrize(
+    "phases",
+    [
+        pytest.param(("tuning", "joint"), marks=pytest.mark.slow),
+        pytest.param(("head-frozen", "tuning", "head-tuned", "joint"), marks=pytest.mark.campaign),
+    ],
+)
+def test_a_run_killed_in_some_phases_ends_with_the_same_files(phases, text_config, tmp_path):
     tf.keras.backend.clear_session()  # Keras numbers its layers within a process, and their names are in the saved heads
     train(text_config, tmp_path / "undisturbed")
     run = tmp_path / "killed"
-    for phase in ("head-frozen", "tuning", "head-tuned", "joint"):
+    for phase in phases:
         kill_when_there(text_config, run, run / "state" / f"{phase}.safetensors")
         assert not (run / "history" / f"{phase}.json").exists()
     tf.keras.backend.clear_session()

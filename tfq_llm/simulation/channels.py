@@ -35,24 +35,21 @@ def channel_operators(operation: cirq.Operation) -> tuple[np.ndarray | None, np.
     return weights / weights.sum(), np.stack([_real_if_possible(np.asarray(operator, complex)) for _, operator in mixture])
 
 
-def one_qubit_factors(qubits: tuple[int, ...], operators: np.ndarray) -> list[tuple[tuple[int, ...], np.ndarray]]:
-    """Operators [K, d, d] as (qubits, operators) on fewer qubits: two-qubit ones are split if all of them are products, as Paulis
-    are.
+def one_qubit_factors(operators: np.ndarray) -> list[np.ndarray]:
+    """Operators [K, d, d] on fewer qubits: two-qubit ones are split into those of either qubit if all of them are products, as
+    Paulis are.
 
     Both factors of operator k belong to the same draw.
     """
-    if len(qubits) == 1:
-        return [(qubits, operators)]
+    if operators.shape[-1] == 2:
+        return [operators]
     tensors = operators.reshape(-1, 2, 2, 2, 2).transpose(0, 1, 3, 2, 4).reshape(-1, 4, 4)
     left, sizes, right = np.linalg.svd(tensors)
     if (sizes[:, 1] > 1e-9).any():
-        return [(qubits, operators)]
+        return [operators]
     first = left[:, :, 0] * np.sqrt(sizes[:, :1])
     second = right[:, 0, :] * np.sqrt(sizes[:, :1])
-    return [
-        ((qubit,), np.stack([_real_if_possible(operator) for operator in factors.reshape(-1, 2, 2)]))
-        for qubit, factors in zip(qubits, (first, second), strict=True)
-    ]
+    return [np.stack([_real_if_possible(operator) for operator in factors.reshape(-1, 2, 2)]) for factors in (first, second)]
 
 
 def _real_if_possible(operator: np.ndarray) -> np.ndarray:

@@ -61,10 +61,14 @@ class Gate:
         )
 
     def _expanded(self, matrices: np.ndarray, qubits: Sequence[int]) -> np.ndarray:
-        others = [qubit for qubit in qubits if qubit not in self.qubits]
-        order = [*self.qubits, *others]
-        grown = np.stack([np.kron(matrix, np.eye(2 ** len(others))) for matrix in matrices])
-        size = len(qubits)
+        order = [*self.qubits, *(qubit for qubit in qubits if qubit not in self.qubits)]
+        grown, size = matrices, len(qubits)
+        if len(order) > len(self.qubits):
+            count, width = len(matrices), 2**size
+            identity = np.eye(2 ** (size - len(self.qubits)))
+            grown = (matrices[:, :, None, :, None] * identity[:, None, :]).reshape(count, width, width)
+        if order == list(qubits):
+            return grown
         axes = [order.index(qubit) for qubit in qubits]
         tensor = grown.reshape([len(matrices)] + [2] * (2 * size))
         tensor = tensor.transpose([0] + [1 + axis for axis in axes] + [1 + size + axis for axis in axes])
@@ -159,6 +163,7 @@ class _Compiler:
         self._positions, self._places, self._noisy = positions, places, noisy
         self.gates: list[Gate] = []
         self.sites: list[Site] = []
+        self._channels: dict[int, tuple[np.ndarray | None, list[np.ndarray]]] = {}
 
     def add(self, operation: cirq.Operation, moment: int) -> None:
         if len(operation.qubits) > 2 or cirq.is_measurement(operation) or any(q.dimension != 2 for q in operation.qubits):
@@ -192,9 +197,15 @@ class _Compiler:
                 f"the circuit holds noise, {operation} in moment {moment}, which this executor cannot run: give it the circuit "
                 "without noise, or use an executor for noisy circuits."
             )
-        probabilities, operators = channel_operators(operation)
+        # A noise model puts the same few channels everywhere; not all channels can be hashed.
+        known = self._channels.get(id(operation.gate)) if operation.gate is not None else None
+        if known is None:
+            probabilities, operators = channel_operators(operation)
+            known = probabilities, [operators] if probabilities is None else one_qubit_factors(operators)
+            self._channels[id(operation.gate)] = known
+        probabilities, parts = known
         where = self._where(operation)
-        for qubits, own in [(where, operators)] if probabilities is None else one_qubit_factors(where, operators):
+        for qubits, own in zip([where] if len(parts) == 1 else [(qubit,) for qubit in where], parts, strict=True):
             numbers, none = np.arange(len(own), dtype=float), np.zeros_like(own)
             self.gates.append(Gate(qubits, "noise", len(self.sites), 1.0, 0.0, numbers, own, none))
         self.sites.append(Site(f"{operation} in moment {moment}", probabilities))

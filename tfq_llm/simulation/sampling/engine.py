@@ -46,7 +46,7 @@ class SamplingEngine:
             "parameter-shift", from evaluations at shifted angles, two of them for every occurrence of a symbol in a gate with two
             eigenvalues; "spsa", from two evaluations in all, with all symbols moved at random.
         seed: decides all draws, together with the values of data and weights: fresh ones at every step of a training, the
-            same ones in the same step.
+            same ones in the same step. The attribute `seed` may be set between calls.
         fixed: True for the same draws at every step.
         spsa_step: how far "spsa" moves the symbols, in their own units: radians for `cirq.ry(symbol)`.
         qubits: the register, most significant first; default: the circuit's qubits, sorted.
