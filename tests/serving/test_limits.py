@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 
 from tests.serving.conftest import NAME, Client, running
@@ -37,6 +38,36 @@ def test_bodies_and_rows(plain, small_limits):
         assert (pieces.status_code, "2,000 bytes" in pieces.json()["error"]) == (413, True)
         assert client.predict(*"abcdefg").json() == {"error": "a request may have 6 rows, and this one has 7: send several."}
         assert client.predict(*"abcdef").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("predict", b'{"instances": [%s]}' % b",".join([b'""'] * 1_300_000)),
+        ("predict", b'{"inputs": [%s]}' % b",".join([b'""'] * 1_300_000)),
+        ("classify", b'{"signature_name": "classify", "examples": [%s]}' % b",".join([b"{}"] * 1_300_000)),
+        (
+            "classify",
+            b'{"signature_name": "classify", "context": {"text": "%s"}, "examples": [%s]}'
+            % (b"x" * 4_000_000, b",".join([b"{}"] * 256)),
+        ),
+    ],
+    ids=["instances", "inputs", "examples", "context"],
+)
+def test_a_large_body_of_small_things_is_refused_before_anything_is_made_of_it(kind, body, client):
+    """Within the limit of bytes; made into tensors and examples it would be gigabytes, and take half a minute."""
+    client.predict("the movie")
+    before = psutil.Process().memory_info().rss
+    with ThreadPoolExecutor(1) as pool:
+        refused = pool.submit(client.post, f"/v1/models/{NAME}:{kind}", body)
+        waits = []
+        while not refused.done():
+            began = time.monotonic()
+            assert Client(client.url).get("/healthz").status_code == 200
+            waits.append(time.monotonic() - began)
+    assert (refused.result().status_code, "send" in refused.result().json()["error"]) == (413, True)
+    assert psutil.Process().memory_info().rss - before < 500 * 2**20
+    assert max(waits) < 10.0
 
 
 def test_too_many_at_once_are_refused_and_the_next_is_answered(plain, small_limits, slow):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.serving.conftest import NAME, running
@@ -16,7 +18,7 @@ def test_with_a_token_nobody_else_is_answered(plain):
         for path in (f"/v1/models/{NAME}", "/metrics", "/api/model", "/openapi.json", "/nothing"):
             refused = client.get(path)
             assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
-            for wrong in (TOKEN, f"Bearer {TOKEN}x", f"bearer {TOKEN}", "Bearer ", "Bearer \xff"):
+            for wrong in (TOKEN, f"Bearer {TOKEN}x", f"Basic {TOKEN}", TOKEN, "Bearer ", "Bearer \xff"):
                 assert client.get(path, headers={"Authorization": wrong.encode("latin-1")}).status_code == 401
         given = {"Authorization": f"Bearer {TOKEN}"}
         assert client.get(f"/v1/models/{NAME}", headers=given).status_code == 200
@@ -38,6 +40,28 @@ def test_with_a_token_nobody_else_is_answered(plain):
 )
 def test_without_a_token_only_names_of_the_loopback_are_answered(host, status, client):
     assert client.get("/healthz", headers={"Host": host}).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": "https://an.example", "Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://127.0.0.1:1"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Origin": "own", "Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Origin": "https://example.org", "Sec-Fetch-Site": "cross-site"}, 200),
+    ],
+)
+def test_pages_elsewhere_cannot_use_the_browser_to_call(headers, status, plain):
+    with running(plain.parent, cors_origins=("https://example.org",)) as client:
+        headers = {name: client.url if value == "own" else value for name, value in headers.items()} | {
+            "Content-Type": "text/plain"
+        }
+        body = json.dumps({"instances": ["the movie"]})
+        assert client.post(f"/v1/models/{NAME}:predict", body, headers=headers).status_code == status
+        assert client.get("/", headers=headers).status_code == 200  # a link to the page may be anywhere
 
 
 def test_pages_elsewhere_may_call_only_if_asked_for(client, plain):

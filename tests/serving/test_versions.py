@@ -71,6 +71,22 @@ def test_a_version_that_is_still_being_copied_is_waited_for(models, plain):
         client.wait_for(lambda: client.states() == {"2": "AVAILABLE", "1": "END"})
 
 
+def test_a_version_whose_files_come_after_its_manifest_is_no_failure(models, plain):
+    versions = look(models(1))
+    coming = versions._root / "2"
+    shutil.copytree(plain, coming, ignore=shutil.ignore_patterns("variables*"))
+    versions.refresh()
+    assert versions.statuses()[2].state == "START"
+    shutil.copytree(plain / "variables", coming / "variables")
+    versions.refresh()
+    assert available(versions) == [2]
+    broken = shutil.copytree(plain, versions._root / "3")
+    (broken / "card.md").write_text("altered")
+    versions.refresh()
+    versions.refresh()
+    assert versions.statuses()[3].code == "DATA_LOSS"
+
+
 def look(model, **settings):
     versions = ModelVersions(ServerSettings(model, **settings), Metrics())
     versions.refresh()

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfq_llm.serving.errors import malformed
+from tfq_llm.serving import errors
+from tfq_llm.serving.errors import RequestError, malformed
+from tfq_llm.serving.settings import Limits
 from tfq_llm.serving.signatures import CLASSIFY_METHOD, Signature
-from tfq_llm.serving.tensors import json_type, text_bytes
+from tfq_llm.serving.tensors import check_rows, json_type, text_bytes
 
 
 def check_classifies(signature: Signature) -> None:
@@ -22,16 +24,23 @@ def check_classifies(signature: Signature) -> None:
         )
 
 
-def read_examples(request: Mapping[str, Any]) -> np.ndarray:
+def read_examples(request: Mapping[str, Any], limits: Limits) -> np.ndarray:
     """The examples of a Classify request, serialized: bytes objects [examples].
 
     Raises:
-        RequestError: they are none, or not as tf.Example has them.
+        RequestError: they are none, or not as tf.Example has them; or they are too many, or too large with their context (413).
     """
-    context = _features(request["context"], "context") if "context" in request else {}
     examples = request.get("examples")
     if not isinstance(examples, list) or not examples:
         raise malformed("'examples' must be an array of objects, and not empty.")
+    check_rows(examples, limits.request_rows)
+    context = _features(request["context"], "context") if "context" in request else {}
+    if len(examples) * tf.train.Features(feature=context).ByteSize() > limits.body_bytes:
+        raise RequestError(
+            errors.TOO_LARGE,
+            f"'context' is part of every example, and with it these {len(examples)} would have more than the "
+            f"{limits.body_bytes:,} bytes that a request may have: send fewer at once.",
+        )
     serialized = np.empty(len(examples), object)
     for index, example in enumerate(examples):
         features = context | _features(example, f"element {index} of 'examples'")

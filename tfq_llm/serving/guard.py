@@ -21,8 +21,9 @@ _HOST = re.compile(r"(\[[^\]]*\]|[^:]*)(?::\d+)?")
 class Guard:
     """Refuses requests before anything of them is read.
 
-    Without a token only this machine can call; but a page of any site may then be made to call through the browser by a name that
-    leads here ("DNS rebinding"), so names other than the loopback's are refused.
+    Without a token only this machine can call; but so can a page of any site through a browser on it: by a name that leads here
+    ("DNS rebinding"), so names other than the loopback's are refused; and across sites, so requests of other pages are, unless
+    their origin is among those that may call.
 
     Args:
         app: what is within.
@@ -32,7 +33,7 @@ class Guard:
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self._app, self._service = app, service
         token = service.settings.token
-        self._expected = None if token is None else f"Bearer {token}".encode()
+        self._expected = None if token is None else token.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -51,8 +52,11 @@ class Guard:
             self._check_host(headers.get("host"))
         if path in _OPEN or path.startswith("/static/"):
             return
-        given = headers.get("authorization", "").encode("latin-1", "replace")
-        if self._expected is not None and not hmac.compare_digest(given, self._expected):
+        if self._expected is None:
+            self._check_page(headers)
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        is_right = self._expected is None or hmac.compare_digest(given.encode("latin-1", "replace"), self._expected)
+        if not is_right or (self._expected is not None and scheme.lower() != "bearer"):
             raise RequestError(errors.UNAUTHENTICATED, "send the server's token: Authorization: Bearer TOKEN.")
         if self._service.is_stopping:
             raise RequestError(errors.UNAVAILABLE, "the server is stopping.")
@@ -61,6 +65,12 @@ class Guard:
 
     def _check_host(self, host: str | None) -> None:
         match = None if host is None else _HOST.fullmatch(host)
-        name = match[1].strip("[]") if match else ""
+        name = match[1].strip("[]").lower() if match else ""
         if host is not None and name != self._service.settings.host and not is_loopback(name):
             raise RequestError(errors.FORBIDDEN, "this server answers for names of the loopback, such as 127.0.0.1, alone.")
+
+    def _check_page(self, headers: Headers) -> None:
+        origin, host = headers.get("origin"), headers.get("host")
+        is_own = origin == f"http://{host}" if origin else headers.get("sec-fetch-site") not in ("cross-site", "same-site")
+        if not is_own and origin not in self._service.settings.cors_origins:
+            raise RequestError(errors.FORBIDDEN, "pages of other sites may not call this server; --cors-origin lets one.")

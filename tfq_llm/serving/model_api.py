@@ -13,7 +13,7 @@ from tfq_llm.serving.drawing import moments
 from tfq_llm.serving.errors import malformed
 from tfq_llm.serving.models import ServedModel
 from tfq_llm.serving.replies import Interval, ModelReply, Outcome, ShotsReply, json_reply
-from tfq_llm.serving.requests import deadline_of, notes, read_body, service_of
+from tfq_llm.serving.requests import deadline_of, notes, read, service_of
 from tfq_llm.serving.routes import plain_router
 from tfq_llm.serving.shots import MACHINES, MOST_SHOTS, Measured
 from tfq_llm.serving.signatures import DEFAULT_SIGNATURE
@@ -68,8 +68,7 @@ async def model(request: Request) -> Response:
 async def shots(request: Request) -> Response:
     """What a number of shots on a noisy machine would have answered for a text, with the spread of their chance."""
     service, chosen = service_of(request), service_of(request).versions.model()
-    asked = _asked(read_object(await read_body(request)))
-    inputs = _inputs(asked, chosen)
+    asked, inputs = await read(request, lambda body: _asked_of(chosen, read_object(body)))
     notes(request).update(version=chosen.version, shots=asked.shots)
     exact = await service.outputs(chosen, inputs, deadline_of(request))
     found = await service.machines.measure(
@@ -93,6 +92,11 @@ def router() -> APIRouter:
     return routes
 
 
+def _asked_of(chosen: ServedModel, value: dict[str, Any]) -> tuple[ShotsRequest, dict[str, np.ndarray]]:
+    asked = _asked(value)
+    return asked, _inputs(asked, chosen)
+
+
 def _asked(value: dict[str, Any]) -> ShotsRequest:
     try:
         return ShotsRequest.model_validate(value)
@@ -109,7 +113,7 @@ def _inputs(asked: ShotsRequest, chosen: ServedModel) -> dict[str, np.ndarray]:
     (needed,) = signature.inputs
     if columns.keys() != {needed}:
         raise malformed(f"this model takes '{needed}', and the request has {' and '.join(map(repr, columns)) or 'none'}.")
-    inputs, _ = read_inputs({"inputs": columns}, signature)
+    inputs, _ = read_inputs({"inputs": columns}, signature, 1)
     return inputs
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import Response
 from pydantic import BaseModel, Field
 
+from tfq_llm.serving import errors
 from tfq_llm.serving.tensors import to_json
 
 JSON = "application/json"
@@ -142,4 +143,7 @@ def json_reply(value: Any, status: int = 200) -> Response:
 
 def error_reply(status: int, message: str) -> Response:
     """A reply that refuses."""
-    return json_reply(ErrorReply(error=message).model_dump(), status)
+    reply = json_reply(ErrorReply(error=message).model_dump(), status)
+    if status in (errors.TOO_MANY, errors.UNAVAILABLE):
+        reply.headers["Retry-After"] = "1"
+    return reply

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from fastapi import Request
 
 from tfq_llm.serving import errors
 from tfq_llm.serving.errors import RequestError
 from tfq_llm.serving.service import Service
+
+T = TypeVar("T")
+_SMALL = 2**16
+"""Bytes that are read at once; reading more would keep all others waiting."""
 
 NOTES = "tfq_llm"
 """Where in the scope of a request its deadline is, and what the log is to say of it."""
@@ -32,6 +37,24 @@ def deadline_of(request: Request) -> float:
     """When the answer is too late, in the seconds of `time.monotonic`."""
     deadline: float = request.scope[NOTES]["deadline"]
     return deadline
+
+
+async def read(request: Request, reader: Callable[[bytes], T]) -> T:
+    """What a reader makes of the body. Large ones are read one at a time, in a thread of their own.
+
+    Raises:
+        RequestError: as `read_body` and the reader do; or others took so long that the deadline has passed (504).
+    """
+    body = await read_body(request)
+    if len(body) <= _SMALL:
+        return reader(body)
+
+    def in_time() -> T:
+        if time.monotonic() > deadline_of(request):
+            raise RequestError(errors.DEADLINE, "the deadline has passed before the body was read: try again later.")
+        return reader(body)
+
+    return await asyncio.get_running_loop().run_in_executor(service_of(request).reading, in_time)
 
 
 async def read_body(request: Request) -> bytes:

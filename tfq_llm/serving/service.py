@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from tfq_llm.serving import errors
 from tfq_llm.serving.batching import Batcher, Tensors
-from tfq_llm.serving.errors import RequestError, malformed
+from tfq_llm.serving.errors import malformed
 from tfq_llm.serving.metrics import Metrics
 from tfq_llm.serving.models import ServedModel
 from tfq_llm.serving.settings import ServerSettings
@@ -27,6 +27,7 @@ class Service:
 
     Attributes:
         settings, metrics, versions, machines: see their classes.
+        reading: a thread in which large bodies are read.
         is_stopping: no more requests are taken.
         in_progress: requests that were not answered yet.
 
@@ -38,6 +39,7 @@ class Service:
         self.settings, self.metrics = settings, Metrics()
         self.versions = ModelVersions(settings, self.metrics)
         self.machines = Machines()
+        self.reading = ThreadPoolExecutor(1, "reading")
         self.is_stopping = False
         self.in_progress = 0
         self._failed = failed
@@ -59,6 +61,7 @@ class Service:
         self.is_stopping = True
         self.versions.stop()
         self._batcher.close()
+        self.reading.shutdown(wait=False)
 
     async def outputs(
         self, model: ServedModel, inputs: Tensors, deadline: float, signature: str = DEFAULT_SIGNATURE
@@ -66,11 +69,8 @@ class Service:
         """The outputs of a signature, by name.
 
         Raises:
-            RequestError: there are too many rows (413); as `Batcher.answer` does; or an output is not finite (400).
+            RequestError: as `Batcher.answer` does; or an output is not finite (400).
         """
-        rows, most = len(next(iter(inputs.values()))), self.settings.limits.request_rows
-        if rows > most:
-            raise RequestError(errors.TOO_LARGE, f"a request may have {most} rows, and this one has {rows}: send several.")
         found = await self._batcher.answer(model, signature, inputs, deadline)
         _check_finite(found)
         return found

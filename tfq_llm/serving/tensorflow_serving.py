@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import numpy as np
 from fastapi import APIRouter, Request, Response
 
 from tfq_llm.serving import errors
@@ -15,9 +16,9 @@ from tfq_llm.serving.errors import RequestError, malformed
 from tfq_llm.serving.examples import check_classifies, read_examples, results
 from tfq_llm.serving.models import ServedModel
 from tfq_llm.serving.replies import ClassifyReply, ColumnsReply, ErrorReply, MetadataReply, RowsReply, StatusReply, json_reply
-from tfq_llm.serving.requests import deadline_of, notes, read_body, service_of
+from tfq_llm.serving.requests import deadline_of, notes, read, service_of
 from tfq_llm.serving.routes import plain_router
-from tfq_llm.serving.signatures import DEFAULT_SIGNATURE
+from tfq_llm.serving.signatures import DEFAULT_SIGNATURE, Signature
 from tfq_llm.serving.tensors import columnar, predictions, read_inputs, read_object, signature_name
 from tfq_llm.serving.versions import VersionStatus
 
@@ -47,9 +48,14 @@ def malformed_path(request: Request) -> RequestError:
 
 async def predict(request: Request) -> Response:
     """Predict: inputs by row or by column, and all outputs of the signature likewise."""
-    model, asked = _model(request), read_object(await read_body(request))
-    signature = model.signature(signature_name(asked, DEFAULT_SIGNATURE))
-    inputs, by_rows = read_inputs(asked, signature)
+    model, limits = _model(request), service_of(request).settings.limits
+
+    def reader(body: bytes) -> tuple[Signature, dict[str, np.ndarray], bool]:
+        asked = read_object(body)
+        signature = model.signature(signature_name(asked, DEFAULT_SIGNATURE))
+        return signature, *read_inputs(asked, signature, limits.request_rows)
+
+    signature, inputs, by_rows = await read(request, reader)
     notes(request).update(version=model.version, rows=len(next(iter(inputs.values()))))
     found = await service_of(request).outputs(model, inputs, deadline_of(request), signature.name)
     return json_reply({"predictions": predictions(found)} if by_rows else {"outputs": columnar(found)})
@@ -57,10 +63,15 @@ async def predict(request: Request) -> Response:
 
 async def classify(request: Request) -> Response:
     """Classify: examples in, classes with scores out, by a signature that is made for it ("classify")."""
-    model, asked = _model(request), read_object(await read_body(request))
-    signature = model.signature(signature_name(asked, DEFAULT_SIGNATURE))
-    check_classifies(signature)
-    examples = read_examples(asked)
+    model, limits = _model(request), service_of(request).settings.limits
+
+    def reader(body: bytes) -> tuple[Signature, np.ndarray]:
+        asked = read_object(body)
+        signature = model.signature(signature_name(asked, DEFAULT_SIGNATURE))
+        check_classifies(signature)
+        return signature, read_examples(asked, limits)
+
+    signature, examples = await read(request, reader)
     notes(request).update(version=model.version, rows=len(examples))
     inputs = {next(iter(signature.inputs)): examples}
     found = await service_of(request).outputs(model, inputs, deadline_of(request), signature.name)

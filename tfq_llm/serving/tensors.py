@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import orjson
 
-from tfq_llm.serving.errors import malformed
+from tfq_llm.serving import errors
+from tfq_llm.serving.errors import RequestError, malformed
 from tfq_llm.serving.signatures import Signature, TensorSpec
 
 _LARGEST = float(np.finfo(np.float32).max)
@@ -43,23 +44,33 @@ def signature_name(request: Mapping[str, Any], default: str) -> str:
     return name or default
 
 
-def read_inputs(request: Mapping[str, Any], signature: Signature) -> tuple[dict[str, np.ndarray], bool]:
+def check_rows(values: Any, most: int) -> None:
+    """Raises RequestError (413) for an array of more rows than a request may have; before anything is made of them."""
+    if isinstance(values, list) and len(values) > most:
+        raise RequestError(errors.TOO_LARGE, f"a request may have {most} rows, and this one has {len(values)}: send several.")
+
+
+def read_inputs(request: Mapping[str, Any], signature: Signature, most: int) -> tuple[dict[str, np.ndarray], bool]:
     """The inputs of a Predict request.
 
     Args:
         request: its JSON object.
         signature: whose inputs they are.
+        most: rows of a request.
 
     Returns:
         Tensors by name, bytes objects [rows] or float32 [rows, width]; and whether they came as rows.
 
     Raises:
-        RequestError: they do not fit the signature.
+        RequestError: they do not fit the signature, or there are too many (413).
     """
     if ("instances" in request) == ("inputs" in request):
         raise malformed("a request has one of the keys 'instances' (rows) and 'inputs' (columns), and not both.")
     by_rows = "instances" in request
+    check_rows(request.get("instances"), most)
     columns = _from_rows(request["instances"], signature) if by_rows else _from_columns(request["inputs"], signature)
+    for values in columns.values():
+        check_rows(values, most)
     tensors = {name: _tensor(name, columns[name], spec) for name, spec in signature.inputs.items()}
     if len({len(tensor) for tensor in tensors.values()}) > 1:
         raise malformed("all inputs must have the same number of rows.")

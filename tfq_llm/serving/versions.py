@@ -65,6 +65,7 @@ class ModelVersions:
         self._loaded: Mapping[int, ServedModel] = {}
         self._statuses: dict[int, VersionStatus] = {}
         self._broken: dict[int, Stamp] = {}
+        self._incomplete: dict[int, Stamp] = {}
         self._last_error: Exception | None = None
         self._stopping = threading.Event()
         metrics.watch_versions(lambda: {version: status.state for version, status in self.statuses().items()})
@@ -115,6 +116,7 @@ class ModelVersions:
         for version in [each for each in self._statuses if each not in found and each not in self._loaded]:
             del self._statuses[version]
             self._broken.pop(version, None)
+            self._incomplete.pop(version, None)
 
     def first_load(self) -> None:
         """As `refresh`, but raises InputError if nothing can be served."""
@@ -163,7 +165,13 @@ class ModelVersions:
             model = load_model(directory, version)
             model.warm_up((1, self._settings.limits.batch_rows))
         except Exception as error:
-            self._reject(version, stamp, error)
+            if isinstance(error, InputError) and self._incomplete.get(version) != stamp:
+                # Its files may still be coming; if they are the same at the next look, it is broken.
+                self._incomplete[version], self._last_error = stamp, error
+                self._statuses[version] = VersionStatus("START")
+                event("not complete", version=version)
+            else:
+                self._reject(version, stamp, error)
             return False
         self._loaded = {**self._loaded, version: model}
         self._statuses[version] = VersionStatus("AVAILABLE")
