@@ -11,7 +11,7 @@ WORKDIR /src
 COPY LICENSE README.md constraints.txt pyproject.toml setup.py ./
 COPY pipelines pipelines
 COPY tfq_llm tfq_llm
-RUN pip install --no-cache-dir . --constraint constraints.txt && rm -rf /src
+RUN pip install --no-cache-dir ".[serve]" --constraint constraints.txt && rm -rf /src
 
 # The server runs as a user without a home; kernels that are compiled for the machine are kept here, too.
 ENV TFQ_LLM_CACHE=/var/cache/tfq-llm NUMBA_CACHE_DIR=/var/cache/tfq-llm/numba

@@ -89,7 +89,7 @@ benchmark-serving: .venv/installed-dev
 	$(BIN)/python -m benchmarks.serving '$(MODEL)' --seconds 60
 
 fuzz-server: .venv/installed-dev
-	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m tests.serving.fuzz $(if $(CASES),--cases $(CASES)) 2>/dev/null
+	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m tests.serving.fuzz $(if $(CASES),--cases $(CASES))
 
 faults: .venv/installed-dev
 	$(BIN)/python -m tests.faults.campaign --write docs/reliability.md
@@ -145,7 +145,7 @@ lint: .venv/installed-dev
 
 .venv/installed: setup.py constraints.txt | .venv/bin/python
 	@echo "Installing tfq_llm and its tested versions (about 2 GB to download, once)"
-	$(BIN)/python -m pip install --quiet --editable . --constraint constraints.txt
+	$(BIN)/python -m pip install --quiet --editable ".[serve]" --constraint constraints.txt
 	@touch $@
 
 .venv/installed-dev: setup.py constraints.txt | .venv/bin/python

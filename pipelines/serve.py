@@ -29,7 +29,7 @@ def serve(directory: Path, *, token_file: Path | None, labels: Sequence[str], **
         from tfq_llm.serving.server import Server
     except ModuleNotFoundError as error:
         raise InputError(
-            f"serving needs a package that is not installed ({error.name}): pip install 'tfq-llm[serve]'."
+            f"serving needs a package that is not installed ({error.name}): pip install '.[serve]' where this package is from."
         ) from error
     server = Server(chosen)
     print(f"Serving on {server.url}: open it in a browser, or call TensorFlow Serving's API. Ctrl-C stops it.", flush=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -52,6 +53,21 @@ def environment(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Path:
     install = ["install", "--quiet", "--no-index", "--no-deps", "--ignore-installed", built.wheel]
     subprocess.run([sys.executable, "-m", "pip", "--python", directory / "bin" / "python", *install], check=True)
     return directory
+
+
+@pytest.mark.campaign
+def test_a_wheel_and_what_it_asks_for_are_enough(built, tmp_path):
+    """An environment with nothing in it but the wheel and its requirements, as the Dockerfile installs them."""
+    (line,) = [line for line in (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines() if "pip install" in line]
+    (extra,) = re.findall(r'"\.(\[\w+\])"', line)
+    directory = tmp_path / "env"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", directory], check=True)
+    install = ["install", "--quiet", f"{built.wheel}{extra}", "--constraint", ROOT / "constraints.txt"]
+    subprocess.run([sys.executable, "-m", "pip", "--python", directory / "bin" / "python", *install], check=True)
+    assert run(directory, tmp_path, "tfq-llm", "predict", str(ROOT / "saved_models" / "movie-reviews"), "a fine film")
+    run(directory, tmp_path, "tfq-llm", "export", str(ROOT / "saved_models" / "movie-reviews"), "--to", "served/reviews")
+    said = run(directory, tmp_path, "python", "-c", "from tfq_llm.serving.server import Server; print(Server.__name__)")
+    assert said.strip() == "Server"
 
 
 def run(environment: Path, directory: Path, program: str, *arguments: str) -> str:

@@ -34,7 +34,9 @@ def import_ray() -> ModuleType:
         import ray
         import ray.exceptions
     except ImportError as error:
-        raise InputError("a cluster needs Ray, which is not installed: install 'tfq-llm[cluster]'.") from error
+        raise InputError(
+            "a cluster needs Ray, which is not installed: pip install '.[cluster]' where this package is from."
+        ) from error
     return ray
 
 

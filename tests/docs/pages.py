@@ -32,6 +32,12 @@ class Command:
         return f"{self.page}: {self.text}"
 
 
+def python_examples(page: str) -> list[str]:
+    """The Python code that a page prints, such as "README.md" or "serving.md"."""
+    (file,) = (path for path in PAGES if path.name == page)
+    return re.findall(r"^```python\n(.*?)^```$", file.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+
+
 def commands() -> list[Command]:
     """All of them, each once for a page, in the order of the pages."""
     return list(dict.fromkeys(command for page in PAGES for command in _of_page(page.name, page.read_text(encoding="utf-8"))))

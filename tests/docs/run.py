@@ -2,7 +2,8 @@
 
 Commands run page by page, in their order, as a reader would give them: questions are answered with yes, and a server that a page
 starts runs until the page ends or starts another. What takes longer than `--limit` is interrupted; it has to say that it goes on.
-Left out are targets of make, which belong to a checkout, what installs, clusters, and what only a reader has.
+Python examples of a page run after its commands. Left out are targets of make, which belong to a checkout, what installs,
+clusters, and what only a reader has.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import itertools
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,10 +26,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.docs.pages import ROOT, Command, commands
+from tests.docs.pages import ROOT, Command, commands, python_examples
 from tfq_llm import data
 
-LEFT_OUT = r"^(make|pip|python|for)|HOST:PORT|s3://|DIR/"
+LEFT_OUT = r"^(make|pip|python|for|cd|docker|export|kill|\.) |HOST:PORT|s3://|DIR/"
+WITH_PYTHON = ("serving.md",)
 SERVERS = r"tfq-llm (ionq emulate|serve) "
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "IONQ_API_KEY": "emulator", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
@@ -46,9 +49,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as temporary:
         scratch = options.scratch or Path(temporary)
         prepare(scratch)
-        for _, printed in itertools.groupby(chosen, lambda command: command.page):
+        for page, printed in itertools.groupby(chosen, lambda command: command.page):
+            examples = [Command(page, example, True) for example in python_examples(page)] if page in WITH_PYTHON else []
             with ExitStack() as server:
-                for command in printed:
+                for command in [*printed, *examples]:
                     print(f"{command}", end="", flush=True)
                     began = time.monotonic()
                     if re.search(SERVERS, command.text):
@@ -71,14 +75,21 @@ def prepare(scratch: Path) -> None:
     for name, header, rows in (("reviews.csv", ("review", "stars"), some[:800]), ("other.csv", ("text", "label"), some[800:])):
         with (scratch / name).open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows([header, *((dataset.texts[row], stars[dataset.labels[row]]) for row in rows)])
+    with (scratch / "big.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("text",), *((text,) for text in dataset.texts[:2000])])
     labels = dataset.labels[some]
     points = np.random.default_rng(0).normal(size=[len(some), 8]) + labels[:, None]
     np.savez(scratch / "FILE.npz", embeddings=points.astype(np.float32), labels=labels)
-    subprocess.run(tfq_llm("tfq-llm train demo --run-dir runs/demo"), cwd=scratch, env=ENVIRONMENT, check=True)
+    shutil.copytree(ROOT / "saved_models", scratch / "saved_models", dirs_exist_ok=True)
+    subprocess.run(words("tfq-llm train demo --run-dir runs/demo"), cwd=scratch, env=ENVIRONMENT, check=True)
 
 
-def tfq_llm(text: str) -> list[str]:
-    return [str(Path(sys.executable).with_name("tfq-llm")), *shlex.split(text)[1:]]
+def words(text: str) -> list[str]:
+    """Of a command as printed, or of Python code."""
+    if "\n" in text:
+        return [sys.executable, "-c", text]
+    program, *arguments = shlex.split(text)
+    return [str(Path(sys.executable).with_name(program)) if program == "tfq-llm" else program, *arguments]
 
 
 def complaint(command: Command, scratch: Path, limit: float) -> str | None:
@@ -87,7 +98,7 @@ def complaint(command: Command, scratch: Path, limit: float) -> str | None:
     os.write(keyboard, b"y\n" * 3)
     try:
         process = subprocess.Popen(
-            tfq_llm(command.text),
+            words(command.text),
             cwd=scratch,
             env=ENVIRONMENT,
             stdin=terminal,
@@ -122,7 +133,7 @@ def running(command: Command, scratch: Path) -> Iterator[None]:
     """A server that has said where it listens."""
     log = scratch / "server.log"
     with log.open("w") as file:
-        process = subprocess.Popen(tfq_llm(command.text), cwd=scratch, env=ENVIRONMENT, stdout=file, stderr=file)
+        process = subprocess.Popen(words(command.text), cwd=scratch, env=ENVIRONMENT, stdout=file, stderr=file)
     try:
         while "http://" not in log.read_text():
             if process.poll() is not None:

@@ -24,7 +24,7 @@ GROUP = typer.main.get_command(app)
 def test_pages_have_commands():
     found = {str(command) for command in COMMANDS}
     assert "README.md: make demo" in found
-    assert 'README.md: pip install "tfq-llm[tfds]"' in found
+    assert 'README.md: pip install ".[tfds]" -c constraints.txt' in found
     assert "ionq.md: tfq-llm ionq status runs/demo --host http://127.0.0.1:8765" in found
     assert "studies.md: tfq-llm study compare --workers 2" in found
 
@@ -82,7 +82,7 @@ def check_tfq_llm(arguments: list[str], whole: bool) -> None:
 
 
 def check_pip(arguments: list[str]) -> None:
-    extras = re.findall(r"tfq-llm\[(\w+)\]", " ".join(arguments))
+    extras = re.findall(r"\.\[(\w+)\]", " ".join(arguments))
     setup = (ROOT / "setup.py").read_text(encoding="utf-8")
     assert all(f'"{extra}": ' in setup for extra in extras)
     assert all((ROOT / arguments[place + 1]).exists() for place, word in enumerate(arguments) if word == "-c")

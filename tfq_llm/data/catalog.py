@@ -95,7 +95,7 @@ def available() -> tuple[NamedDataset, ...]:
         classes = tuple(vader.DOMAINS) if name == "domains" else vader.SENTIMENTS
         rows = len(load(name).deduplicated()) if fetched else None
         sets.append(NamedDataset(name, classes, rows, vader.source(name), vader.LICENCE, fetched))
-    source = "TensorFlow Datasets glue/sst2: phrases of film reviews; needs tfq-llm[tfds] and the internet."
+    source = "TensorFlow Datasets glue/sst2: phrases of film reviews; needs the extra [tfds] and the internet."
     sets.append(NamedDataset("sst2", ("negative", "positive"), None, source, NOT_STATED, tfds.is_fetched("sst2")))
     return tuple(sets)
 

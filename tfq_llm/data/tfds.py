@@ -62,7 +62,9 @@ def _import_tfds() -> ModuleType:
     try:
         import tensorflow_datasets as tfds
     except ImportError as error:
-        raise InputError("this needs TensorFlow Datasets. Install it with: pip install tfq-llm[tfds]") from error
+        raise InputError(
+            "this needs TensorFlow Datasets. Install it with: pip install '.[tfds]' where this package is from."
+        ) from error
     # TFDS logs the error of a failed import of its own and leaves an empty module behind.
     if not hasattr(tfds, "builder"):
         raise InputError("TensorFlow Datasets is installed but broken (see its log); install the versions of constraints.txt.")

@@ -16,7 +16,9 @@ try:
     import pyarrow as pa
     import pyarrow.parquet as pq
 except ImportError as _error:
-    raise InputError("'.parquet' files need pyarrow, which is not installed: install 'tfq-llm[parquet]'.") from _error
+    raise InputError(
+        "'.parquet' files need pyarrow, which is not installed: pip install '.[parquet]' where this package is from."
+    ) from _error
 
 _BATCH_ROWS = 1024
 _ROW_GROUP_ROWS = 1 << 16
