@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from tfq_llm.serving.card import card_html
 from tfq_llm.serving.drawing import moments
@@ -28,6 +28,12 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def _known(machine: str) -> str:
+    if machine not in MACHINES:
+        raise ValueError(f"must be one of {', '.join(MACHINES)}")
+    return machine
+
+
 Whole = Annotated[int, BeforeValidator(_whole)]
 
 
@@ -38,7 +44,7 @@ class ShotsRequest(BaseModel):
 
     text: str | None = None
     embedding: list[float] | None = None
-    machine: Literal["aria-1", "forte-1"] = "aria-1"
+    machine: Annotated[str, AfterValidator(_known)] = Field(MACHINES[0], json_schema_extra={"enum": list(MACHINES)})
     shots: Whole = Field(1000, ge=1, le=MOST_SHOTS)
     seed: Whole = Field(0, ge=0, lt=2**32)
 
