@@ -113,7 +113,7 @@ def test_for_several_uploads_values_and_gradients_are_cirqs(executor, options):
     start = tf.keras.initializers.RandomUniform(-np.pi, np.pi, seed=5)
     layer = ReuploadingPQC(**arguments, executor=executor, initializer=start)
     angles = tf.constant(np.random.default_rng(5).uniform(-3, 3, [3, 4]), tf.float32)
-    layer(angles)
+    layer.build(angles.shape)
     ansatz = layer.ansatz
     names = [str(symbol) for symbol in (*ansatz.data_symbols, *ansatz.weight_symbols)]
 
