@@ -138,12 +138,9 @@ class _Fusion:
         return [gate for gate in self._gates if gate is not None]
 
     def add(self, gate: Gate) -> None:
-        place = self._home(gate)
-        if place is not None:
-            home = self._gates[place]
-            assert home is not None
-            factor = home.cast(gate)
-            assert factor is not None
+        found = self._home(gate)
+        if found is not None:
+            home, factor = found
             home.append(factor)
             return
         new = _shaped(gate)
@@ -157,15 +154,15 @@ class _Fusion:
         self._last |= dict.fromkeys(gate.qubits, len(self._gates))
         self._gates.append(new)
 
-    def _home(self, gate: Gate) -> int | None:
-        """A gate behind which `gate` may stand: nothing behind it fails to commute with `gate`, whose shape fits."""
+    def _home(self, gate: Gate) -> tuple[FusedGate, Factor] | None:
+        """A gate behind which `gate` may stand, as this factor: nothing behind it fails to commute with `gate`."""
         for qubit in gate.qubits:
             place = self._last.get(qubit)
             home = None if place is None else self._gates[place]
-            if place is None or home is None or home.cast(gate) is None:
+            if place is None or home is None or (factor := home.cast(gate)) is None:
                 continue
             if all(self._only_selects_since(other, place) for other in gate.qubits if other != qubit):
-                return place
+                return home, factor
         return None
 
     def _only_selects_since(self, qubit: int, place: int) -> bool:
