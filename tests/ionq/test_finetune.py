@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -242,9 +241,7 @@ from tfq_llm.ionq.ledger import Order
 from tfq_llm.ionq.prices import PRICES
 from tfq_llm.ionq.service import Connection, Service, connected
 
-run, url, *kills = Path(sys.argv[1]), *sys.argv[2:]
-
-def attempt(kill):
+def attempt(run, url, kill):
     def die(moment):
         if moment == kill:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -268,11 +265,11 @@ def attempt(kill):
         )
         print(found.after.tolist(), [step.loss for step in found.history], flush=True)
 
-for kill in kills:
+for run, url, kill in zip(*[iter(sys.argv[1:])] * 3):
     child = os.fork()
     if not child:
         try:
-            attempt(kill)
+            attempt(Path(run), url, kill)
         finally:
             traceback.print_exc()
             os._exit(0 if sys.exc_info()[0] is None else 1)
@@ -281,25 +278,29 @@ for kill in kills:
 """
 
 
-def _attempts(run: Path, url: str, *kills: str) -> str:
-    """What the last attempt printed. Each is a process, forked from one that has only imported: importing takes longest."""
-    done = subprocess.run([sys.executable, "-c", RESUME, run, url, *kills], capture_output=True, text=True, check=False)
+def _attempts(*attempts: tuple[Path, str, str]) -> list[str]:
+    """What attempts (run, address, kill) that end print. Each is a process, forked from one that imports, which takes longest."""
+    arguments = [str(each) for attempt in attempts for each in attempt]
+    done = subprocess.run([sys.executable, "-c", RESUME, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
+    return done.stdout.splitlines()
 
 
 @pytest.mark.slow
 def test_a_killed_run_ends_as_an_undisturbed_one(tmp_path):
     """Killed when a job was made and its id not written, before the next is sent, and between steps."""
-    ends = []
-    for name, moments in (("undisturbed", ()), ("killed", ("sent 2", "plan 1", "step 4"))):
-        run = tmp_path / name
+    runs = [tmp_path / name for name in ("undisturbed", "killed")]
+    for run in runs:
         run.mkdir()
         WRECKED.save(run / "head.keras")
         np.savez(run / "rows.npz", embeddings=EMBEDDINGS, labels=LABELS)
-        with Emulator() as emulator:
-            printed = _attempts(run, emulator.url, *moments, "never")
-            ends.append((printed, len(emulator.jobs()), sum(job["circuits"] for job in emulator.jobs())))
+    with Emulator() as first, Emulator() as second:
+        kills = [(runs[1], second.url, moment) for moment in ("sent 2", "plan 1", "step 4", "never")]
+        printed = _attempts((runs[0], first.url, "never"), *kills)
+        ends = [
+            (line, len(emulator.jobs()), sum(job["circuits"] for job in emulator.jobs()))
+            for line, emulator in zip(printed, (first, second), strict=True)
+        ]
     assert ends[0] == ends[1]
     assert ends[0][1:] == (5, 31)
 

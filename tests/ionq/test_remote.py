@@ -535,9 +535,9 @@ def reply(handler: BaseHTTPRequestHandler, status: int, body: bytes = b"{}", **h
 
 class TestOddServers:
     def test_a_page_that_leads_back_is_an_error_not_an_end(self, elsewhere, other_port):
-        with odd_server(lambda handler: reply(handler, 200, b'{"jobs": [], "next": "again"}'), other_port):
-            with pytest.raises(Malformed, match="gave before"):
-                elsewhere.find("a job")
+        body = b'{"jobs": [], "next": "again"}'
+        with odd_server(lambda handler: reply(handler, 200, body), other_port), pytest.raises(Malformed, match="gave before"):
+            elsewhere.find("a job")
 
     def test_a_redirect_is_not_followed(self, elsewhere, other_port, emulator):
         seen = []

@@ -182,12 +182,13 @@ def weights_after_training(strategy, **sampling):
     with strategy.scope():
         start = [tf.keras.initializers.RandomUniform(-3, 3, seed) for seed in (1, 2)]
         model = tf.keras.Sequential([
-            AmplitudeEncoder(3, layers=1, initializer=start[0]), ReuploadingPQC(3, initializer=start[1], **sampling)
+            AmplitudeEncoder(3, layers=1, initializer=start[0]),
+            ReuploadingPQC(3, reuploads=1, connectivity=1, initializer=start[1], **sampling),
         ])
         model.compile(tf.keras.optimizers.SGD(0.1), "mse")
     rows = np.random.default_rng(0).normal(size=[12, 5]).astype(np.float32)
     data = tf.data.Dataset.from_tensor_slices((rows, rows[:, 0])).batch(8)  # 4 rows for each replica, and at last 2
-    model.fit(data, epochs=3, verbose=0)
+    model.fit(data, epochs=2, verbose=0)
     return np.concatenate([weight.ravel() for weight in model.get_weights()])
 
 mirrored = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
