@@ -108,9 +108,9 @@ def forecast(
     with Progress("simulating shots", len(shots) * repetitions, "repetitions") as progress:
         for count in sorted(set(shots)):
             decided = []
+            engine = SamplingEngine(noisy, observables, own, shots=count, gradient="spsa")
             for repetition in range(repetitions):
-                engine = SamplingEngine(noisy, observables, own, shots=count, gradient="spsa", seed=seed + 1 + repetition)
-                decided.append(head.classes(engine.values(data)))
+                decided.append(head.classes(engine.with_seed(seed + 1 + repetition).values(data)))
                 progress.update()
             right = np.mean(np.array(decided) == labels, axis=1)
             trials.append(

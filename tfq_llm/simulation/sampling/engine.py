@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Sequence
 
@@ -114,6 +115,18 @@ class SamplingEngine:
                 f"{jump} is not a mixture of unitary gates: it is simulated by quantum jumps, which have no adjoint gradient. "
                 "Use gradient='parameter-shift' or 'spsa'."
             )
+
+    def with_seed(self, seed: int) -> SamplingEngine:
+        """The same engine with other draws; nothing is compiled again.
+
+        Raises:
+            InputError: the seed is not a whole number of at least 0.
+        """
+        other = copy.copy(self)
+        other.seed = whole_number("seed", seed, 0)
+        if self._adjoint is not None:  # the adjoint gradient draws too
+            other._adjoint = other._make_adjoint()
+        return other
 
     def estimate(self, data: ArrayLike | None = None, weights: ArrayLike | None = None) -> Estimate:
         """Expectation values [batch, K] and their standard errors, for data [batch, num_data] and weights [num_weights]."""
