@@ -86,7 +86,7 @@ def test_gradient_flows_through_a_tf_function_and_sizes_may_change():
     executor = TensorFlowExecutor(ansatz.circuit, ansatz.observables(2), ansatz.data_symbols, ansatz.weight_symbols)
     weights = tf.Variable(tf.linspace(-1.0, 1.0, len(ansatz.weight_symbols)))
 
-    @tf.function
+    @tf.function(input_signature=[tf.TensorSpec([None, 3])])
     def gradient(data):
         with tf.GradientTape() as tape:
             total = tf.reduce_sum(executor(data, weights))

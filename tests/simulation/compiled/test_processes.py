@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
-from tests.simulation.compiled.examples import gradients_on, inputs_of, reuploading_engine, same_bits
+from tests.simulation.compiled.examples import gradients_on, inputs_of, reuploading_engine, same_bits, weights_in_a_worker
 from tfq_llm import InputError
 from tfq_llm.simulation.compiled import runner
 from tfq_llm.simulation.compiled.threads import num_threads, set_num_threads
@@ -105,16 +106,10 @@ def test_the_number_of_threads_is_a_whole_one(count):
 
 
 @pytest.mark.slow
-def test_a_spawned_process_may_call(fresh_process):
-    fresh_process(
-        PREAMBLE
-        + """
-import multiprocessing
-expected = weights_in_a_worker(2)
-with multiprocessing.get_context("spawn").Pool(1) as pool:
-    assert pool.map(weights_in_a_worker, [1, 3]) == [expected] * 2
-"""
-    )
+def test_a_spawned_process_may_call():
+    expected = weights_in_a_worker(2)
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.map_async(weights_in_a_worker, [1, 3]).get(timeout=100) == [expected] * 2
 
 
 FORKS = {
