@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import against_peers, fit_step, peers, simulation, start_up
+from benchmarks import against_peers, against_tfq, fit_step, limit, noise_and_shots, peers, simulation, start_up, wide
 from benchmarks.cost import cost_of
 from benchmarks.noise_and_shots import check_estimates
 from benchmarks.plan import QUICK
@@ -127,10 +127,12 @@ def test_other_results_are_refused(name: str) -> None:
 
 
 def test_a_peer_with_other_results_ends_the_run(tmp_path: Path, fake_peers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes before the peers is left out: the test of the page has it."""
     script = fake_peers(vars(replace(digest(), gw_norm=1.0)))
     monkeypatch.setattr(simulation, "QUICK", TINY)
-    monkeypatch.setattr(simulation.against_tfq, "measure", lambda plan: [])
-    monkeypatch.setattr(simulation.against_tfq, "section", lambda points: Section("None", "Left out."))
+    for part in (against_tfq, noise_and_shots, wide, start_up, fit_step, limit):
+        monkeypatch.setattr(part, "measure", lambda plan: ())
+        monkeypatch.setattr(part, "section", lambda *found: Section("None", "Left out."))
     output = tmp_path / "performance.md"
     options = ["--quick", "--peers", sys.executable, "--peers-script", str(script), "--output", str(output)]
     result = CliRunner().invoke(simulation.app, options)

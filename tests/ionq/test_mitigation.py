@@ -342,7 +342,7 @@ def test_with_shots_enough_mitigation_takes_the_noise_out(machine):
     """What bias is left by each method, when shots are so many that they hide little of it."""
     *circuits, exact = sentences(rows=30)
     run = Simulation(ionq_noise(machine), 0.02, seed=3)
-    table = compare(run, *circuits, exact, classes, shots=100_000, price=FORTE)
+    table = compare(run, *circuits, exact, classes, shots=20_000, price=FORTE)
     by_name = {outcome.method.name: outcome for outcome in table.outcomes}
     for name in ("readout", "linear", "exponential", "readout, linear", "readout, exponential"):
         assert by_name[name].gain > 4 * by_name[name].gain_spread, name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import cache
 
 import cirq
 import numpy as np
@@ -17,6 +18,7 @@ from tfq_llm.execution import EXECUTORS
 RNG = np.random.default_rng(0)
 ROWS = RNG.normal(size=[4, 3])
 EMBEDDINGS, LABELS = blobs(rows=24, dim=7)
+SMALL = {"encoder_layers": 1, "reuploads": 1, "connectivity": 1}
 SETTINGS = [
     *({"executor": name} for name in EXECUTORS),
     {"noise": "aria-1", "trajectories": 3},
@@ -93,37 +95,41 @@ def test_a_float64_amplitude_encoder_is_cirqs_in_double_precision(executor):
     assert_cirqs_values_and_slopes(layer, ROWS, oracle)
 
 
+@cache
+def encoder_and_pqc(executor: str, dtype: str) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+    """What layers of this dtype with all weights at 0.5 put out, and the gradients by their angles; dtypes are asserted."""
+    encoder_executor = "compiled" if executor == "tfq" else executor
+    layers = [
+        AmplitudeEncoder(3, layers=1, executor=encoder_executor, dtype=dtype),
+        ReuploadingPQC(3, executor=executor, dtype=dtype),
+    ]
+    for layer in layers:
+        layer.build(tf.TensorShape([None, 3]))
+        layer.set_weights([np.full(weight.shape, 0.5) for weight in layer.get_weights()])
+    with tf.GradientTape() as tape:
+        values = [layer(tf.constant(ROWS, tf.float32)) for layer in layers]
+        total = sum(tf.reduce_sum(tf.cast(value, tf.float32)) for value in values)
+    gradients = tape.gradient(total, [layer.angles for layer in layers])
+    assert [value.dtype for value in values] == [layer.compute_dtype for layer in layers]
+    assert [layer.angles.dtype for layer in layers] == [layer.variable_dtype for layer in layers]
+    return [tf.cast(value, tf.float32) for value in values], gradients
+
+
 @pytest.mark.parametrize("dtype", ["float64", "mixed_float16", "mixed_bfloat16", "float16"])
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_a_layer_puts_out_its_dtype_and_computes_at_least_in_float32(executor, dtype):
     """So what it puts out differs from a float32 layer's only by the rounding of outputs and, for float16, of weights."""
-    encoder_executor = "compiled" if executor == "tfq" else executor
-    outputs, gradients = {}, {}
-    for each in ("float32", dtype):
-        layers = [
-            AmplitudeEncoder(3, layers=1, executor=encoder_executor, initializer=uniform(1), dtype=each),
-            ReuploadingPQC(3, executor=executor, initializer=uniform(2), dtype=each),
-        ]
-        values = [layer(tf.constant(ROWS, tf.float32)) for layer in layers]
-        for layer in layers:
-            layer.set_weights([np.full(weight.shape, 0.5) for weight in layer.get_weights()])
-        with tf.GradientTape() as tape:
-            values = [layer(tf.constant(ROWS, tf.float32)) for layer in layers]
-            total = sum(tf.reduce_sum(tf.cast(value, tf.float32)) for value in values)
-        gradients[each] = tape.gradient(total, [layer.angles for layer in layers])
-        assert [value.dtype for value in values] == [layer.compute_dtype for layer in layers]
-        assert [layer.angles.dtype for layer in layers] == [layer.variable_dtype for layer in layers]
-        outputs[each] = [tf.cast(value, tf.float32) for value in values]
     rounding = {"float64": 1e-5, "mixed_bfloat16": 4e-3}.get(dtype, 1e-3)
-    for ours, wanted in zip(outputs[dtype], outputs["float32"], strict=True):
-        np.testing.assert_allclose(ours, wanted, atol=rounding)
-    for ours, wanted in zip(gradients[dtype], gradients["float32"], strict=True):
-        np.testing.assert_allclose(ours, wanted, atol=4 * rounding)
+    (outputs, gradients), (wanted, slopes) = (encoder_and_pqc(executor, each) for each in (dtype, "float32"))
+    for ours, theirs in zip(outputs, wanted, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=rounding)
+    for ours, theirs in zip(gradients, slopes, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=4 * rounding)
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 def test_a_head_trains_in_the_double_precision_that_keras_is_set_to(settings, floatx_64):
-    head = quantum_head(7, 2, HeadConfig(encoder_layers=1, **settings), seed=0)
+    head = quantum_head(7, 2, HeadConfig(**SMALL, **settings), seed=0)
     assert {weight.dtype for weight in head.weights} == {tf.float64}
     assert head(EMBEDDINGS).dtype == tf.float64
     losses = head.fit(EMBEDDINGS, LABELS, batch_size=8, epochs=4, verbose=0).history["loss"]
@@ -132,7 +138,7 @@ def test_a_head_trains_in_the_double_precision_that_keras_is_set_to(settings, fl
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 def test_a_head_trains_under_a_mixed_policy(settings, mixed_float16):
-    head = quantum_head(7, 2, HeadConfig(encoder_layers=1, **settings), seed=0)
+    head = quantum_head(7, 2, HeadConfig(**SMALL, **settings), seed=0)
     assert {weight.dtype for weight in head.weights} == {tf.float32}
     assert (head.get_layer("reuploading_pqc").output.dtype, head.output.dtype) == (tf.float16, tf.float32)
     losses = head.fit(EMBEDDINGS, LABELS, batch_size=8, epochs=4, verbose=0).history["loss"]

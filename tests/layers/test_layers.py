@@ -106,14 +106,16 @@ def test_for_one_upload_it_is_the_stock_pqc_fed_with_data_circuits(executor):
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
-@pytest.mark.parametrize("options", [{}, {"entangling": False}, {"shared": False}, {"connectivity": 3, "layers": 2}])
+@pytest.mark.parametrize(
+    "options", [{"reuploads": 3}, {"entangling": False}, {"shared": False}, {"connectivity": 3, "layers": 2}]
+)
 def test_for_several_uploads_values_and_gradients_are_cirqs(executor, options):
     # More than ten parameters, so that t10 would sort before t2 if names decided.
-    arguments = {"num_qubits": 4, "reuploads": 3, "num_measured": 2} | options
+    arguments = {"num_qubits": 4, "reuploads": 2, "num_measured": 2} | options
     start = tf.keras.initializers.RandomUniform(-np.pi, np.pi, seed=5)
     layer = ReuploadingPQC(**arguments, executor=executor, initializer=start)
     angles = tf.constant(np.random.default_rng(5).uniform(-3, 3, [3, 4]), tf.float32)
-    layer(angles)
+    layer.build(angles.shape)
     ansatz = layer.ansatz
     names = [str(symbol) for symbol in (*ansatz.data_symbols, *ansatz.weight_symbols)]
 

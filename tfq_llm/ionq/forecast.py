@@ -110,8 +110,7 @@ def forecast(
             decided = []
             engine = SamplingEngine(noisy, observables, own, shots=count, gradient="spsa")
             for repetition in range(repetitions):
-                engine.seed = seed + 1 + repetition
-                decided.append(head.classes(engine.values(data)))
+                decided.append(head.classes(engine.with_seed(seed + 1 + repetition).values(data)))
                 progress.update()
             right = np.mean(np.array(decided) == labels, axis=1)
             trials.append(

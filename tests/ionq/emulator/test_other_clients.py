@@ -14,13 +14,14 @@ import pytest
 
 from tests.ionq.environments import client_environment
 from tfq_llm.ionq.emulator import Emulator
+from tfq_llm.ionq.worker_environment import worker_python
 
 pytestmark = pytest.mark.slow
 SCRIPTS = Path(__file__).parent / "clients"
 
 
-def drive(emulator: Emulator, script: str, *pins: str) -> None:
-    command = [str(client_environment(*pins)), "-W", "ignore", str(SCRIPTS / script), emulator.url, emulator.key]
+def drive(emulator: Emulator, script: str, python: Path) -> None:
+    command = [str(python), "-W", "ignore", str(SCRIPTS / script), emulator.url, emulator.key]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
 
@@ -33,15 +34,15 @@ def noisy() -> Emulator:
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="cirq-ionq 1.7 needs Python 3.11")
 def test_cirq_ionq(noisy: Emulator) -> None:
     with noisy:
-        drive(noisy, "drive_cirq_ionq.py", "cirq-ionq==1.7.0", "cirq-core==1.7.0")
+        drive(noisy, "drive_cirq_ionq.py", worker_python())  # holds cirq-ionq 1.7.0 as it was published
         assert {entry["path"].split("/")[1] for entry in noisy.log()} == {"v0.4"}
 
 
 def test_ionq_core(noisy: Emulator) -> None:
     with noisy:
-        drive(noisy, "drive_ionq_core.py", "ionq-core==0.2.0")
+        drive(noisy, "drive_ionq_core.py", client_environment("ionq-core==0.2.0"))
 
 
 def test_qiskit_ionq(noisy: Emulator) -> None:
     with noisy:
-        drive(noisy, "drive_qiskit_ionq.py", "qiskit-ionq==1.1.1")
+        drive(noisy, "drive_qiskit_ionq.py", client_environment("qiskit-ionq==1.1.1"))

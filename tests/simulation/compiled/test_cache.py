@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tests.simulation.compiled.examples import inputs_of, reuploading_engine
+from tests.simulation.compiled.examples import gradients_on, inputs_of, reuploading_engine
 from tfq_llm.simulation.compiled.blocks import RUN_CHUNKS
 from tfq_llm.simulation.compiled.first_call import announced
 
@@ -28,7 +28,17 @@ def compiled() -> int:
 
 
 @pytest.mark.slow
+def test_another_process_finds_what_this_one_compiled(fresh_process):
+    """This process compiles unless others have; the other one then loads one kernel and compiles none."""
+    expected = abs(gradients_on(2, num_qubits=4, batch=20).weights).sum()
+    misses, hits, found = fresh_process(CALL).splitlines()[-1].split()
+    assert (misses, hits) == ("0", "1")
+    assert found == str(expected)
+
+
+@pytest.mark.campaign
 def test_a_second_process_finds_what_the_first_compiled(fresh_process, monkeypatch, tmp_path):
+    """With an empty cache."""
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
     first, second = (fresh_process(CALL).splitlines()[-1].split() for _ in range(2))
     assert (first[:2], second[:2]) == (["1", "0"], ["0", "1"])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
-from tests.simulation.compiled.examples import gradients_on, inputs_of, reuploading_engine, same_bits
+from tests.simulation.compiled.examples import gradients_on, inputs_of, reuploading_engine, same_bits, weights_in_a_worker
 from tfq_llm import InputError
 from tfq_llm.simulation.compiled import runner
 from tfq_llm.simulation.compiled.threads import num_threads, set_num_threads
@@ -105,38 +106,40 @@ def test_the_number_of_threads_is_a_whole_one(count):
 
 
 @pytest.mark.slow
-def test_a_spawned_process_may_call(fresh_process):
-    fresh_process(
-        PREAMBLE
-        + """
-import multiprocessing
-expected = weights_in_a_worker(2)
-with multiprocessing.get_context("spawn").Pool(1) as pool:
-    assert pool.map(weights_in_a_worker, [1, 3]) == [expected] * 2
-"""
-    )
+def test_a_spawned_process_may_call():
+    expected = weights_in_a_worker(2)
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.map_async(weights_in_a_worker, [1, 3]).get(timeout=100) == [expected] * 2
 
 
-@pytest.mark.slow
-def test_a_forked_child_may_call_after_its_parent_used_threads(fresh_process):
-    fresh_process(
-        PREAMBLE
-        + """
+FORKS = {
+    "after its parent used threads": """
 expected = gradients_on(3)
 assert threading.active_count() > 1
 assert in_a_child(lambda: same_bits(gradients_on(3), expected)) == 0
 assert in_a_child(lambda: in_a_child(lambda: same_bits(gradients_on(2), expected)) == 0) == 0
 assert same_bits(gradients_on(3), expected)
-"""
-    )
+""",
+    # numba compiles, and loads compiled code, under one lock, which a child would inherit locked.
+    "while a thread of its parent compiles": """
+from numba.core.compiler_lock import global_compiler_lock
+import time
+compiling = threading.Event()
 
+def compile_something():
+    with global_compiler_lock:
+        compiling.set()
+        time.sleep(1)
 
-@pytest.mark.slow
-def test_a_process_may_fork_while_its_threads_compute(fresh_process):
-    """With engines made before: up to Python 3.11 a circuit that is built in another thread leaves locks of Cirq's behind."""
-    fresh_process(
-        PREAMBLE
-        + """
+expected = gradients_on(2)
+thread = threading.Thread(target=compile_something)
+thread.start()
+compiling.wait()
+assert in_a_child(lambda: same_bits(gradients_on(2), expected) and gradients_on(2, dtype="float64").weights.any()) == 0
+thread.join()
+""",
+    # With engines made before: up to Python 3.11 a circuit that is built in another thread leaves locks of Cirq's behind.
+    "while its parent's threads compute": """
 engines = [reuploading_engine(8, dtype) for dtype in ("float32", "float64")]
 inputs = inputs_of(engines[0], 100)
 expected = [engine.gradients(*inputs) for engine in engines]
@@ -160,30 +163,11 @@ for thread in threads:
     thread.join()
 assert codes == [0] * 12, codes
 assert not wrong
-"""
-    )
+""",
+}
 
 
 @pytest.mark.slow
-def test_a_process_may_fork_while_one_of_its_threads_compiles(fresh_process):
-    """numba compiles, and loads compiled code, under one lock, which a child would inherit locked."""
-    fresh_process(
-        PREAMBLE
-        + """
-import time
-from numba.core.compiler_lock import global_compiler_lock
-compiling = threading.Event()
-
-def compile_something():
-    with global_compiler_lock:
-        compiling.set()
-        time.sleep(1)
-
-expected = gradients_on(2)
-thread = threading.Thread(target=compile_something)
-thread.start()
-compiling.wait()
-assert in_a_child(lambda: same_bits(gradients_on(2), expected) and gradients_on(2, dtype="float64").weights.any()) == 0
-thread.join()
-"""
-    )
+def test_a_forked_child_may_call(fresh_process):
+    """In one process, for starting it takes longest. Float64 kernels are loaded by nobody before the second."""
+    fresh_process(PREAMBLE + "".join(FORKS.values()))

@@ -42,9 +42,9 @@ def exact_gradient(circuit: cirq.Circuit) -> np.ndarray:
 def sampled_gradients(circuit: cirq.Circuit, repetitions: int, seeds: int = 1, **options) -> tuple[np.ndarray, np.ndarray]:
     """Gradients by data, one for every repetition and seed, and gradients by weights, one for every seed."""
     by_data, by_weights = [], []
+    engine = SamplingEngine(circuit, OBSERVABLES, DATA_SYMBOLS, WEIGHT_SYMBOLS, dtype="float64", **options)
     for seed in range(seeds):
-        engine = SamplingEngine(circuit, OBSERVABLES, DATA_SYMBOLS, WEIGHT_SYMBOLS, seed=seed, dtype="float64", **options)
-        found = engine.gradients(repeated(ROW, repetitions), WEIGHTS, repeated(UPSTREAM, repetitions))
+        found = engine.with_seed(seed).gradients(repeated(ROW, repetitions), WEIGHTS, repeated(UPSTREAM, repetitions))
         by_data.append(found.data)
         by_weights.append(found.weights / repetitions)
     return np.concatenate(by_data), np.array(by_weights)

@@ -24,12 +24,11 @@ NOISE = [cirq.depolarize(0.1), cirq.depolarize(0.2, n_qubits=2), cirq.amplitude_
 NOISES = {"none": [], "mixtures": NOISE[:2], "jumps": NOISE}
 
 
-def counts_of(circuit: cirq.Circuit, shots: int, rows: int, seed: int = 0) -> np.ndarray:
-    """Counts [rows, 8] of the basis states."""
-    engine = SamplingEngine(
-        circuit, projectors(QUBITS), shots=shots, gradient="parameter-shift", seed=seed, qubits=QUBITS, dtype="float64"
-    )
-    return np.round(engine.values(np.zeros([rows, 0])) * shots)
+def counts_of(circuit: cirq.Circuit, shots: int, rows: int, seeds: int = 1) -> np.ndarray:
+    """Counts [seeds · rows, 8] of the basis states."""
+    engine = SamplingEngine(circuit, projectors(QUBITS), shots=shots, gradient="parameter-shift", qubits=QUBITS, dtype="float64")
+    values = [engine.with_seed(seed).values(np.zeros([rows, 0])) for seed in range(seeds)]
+    return np.round(np.concatenate(values) * shots)
 
 
 @pytest.mark.parametrize("noise", NOISES)
@@ -106,6 +105,6 @@ def test_a_single_shot_has_no_standard_error():
 
 def test_seeds_are_independent_draws():
     circuit = random_circuit(3, 8)
-    counts = np.concatenate([counts_of(circuit, 100, 1, seed) for seed in range(300)])
+    counts = counts_of(circuit, 100, 1, seeds=300)
     expected = density_probabilities(circuit) * 100
     assert_chi_squared(np.sum((counts - expected) ** 2 / expected), 300 * 7)

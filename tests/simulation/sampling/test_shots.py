@@ -135,3 +135,21 @@ def test_swapped_qubits_are_measured_in_their_places(plus):
     values = engine.values(NO_DATA)
     np.testing.assert_array_equal(values[:, 1:], np.tile([1.0, -1.0], (len(values), 1)))
     assert_mean(values[:, :1], np.zeros(1))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"shots": 20}, {"shots": 20, "gradient": "spsa"}, {"shots": 20, "trajectories": 3}, {"trajectories": 3}],
+    ids=str,
+)
+def test_an_engine_with_another_seed_is_one_that_was_made_with_it(options):
+    circuit = cirq.Circuit(cirq.ry(X).on(A), cirq.CNOT(A, B))
+    if "trajectories" in options:
+        circuit += cirq.depolarize(0.3).on_each(A, B)
+    first, made = (SamplingEngine(circuit, [cirq.X(A) * cirq.X(B)], [X], seed=seed, **options) for seed in (1, 2))
+    rows = np.full([50, 1], 0.7)
+    expected, before, found = (engine.gradients(rows) for engine in (made, first, first.with_seed(2)))
+    np.testing.assert_array_equal(found.values, expected.values)
+    np.testing.assert_array_equal(found.data, expected.data)
+    assert not np.array_equal(found.values, before.values)
+    np.testing.assert_array_equal(first.gradients(rows).data, before.data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Sequence
 
@@ -46,7 +47,7 @@ class SamplingEngine:
             "parameter-shift", from evaluations at shifted angles, two of them for every occurrence of a symbol in a gate with two
             eigenvalues; "spsa", from two evaluations in all, with all symbols moved at random.
         seed: decides all draws, together with the values of data and weights: fresh ones at every step of a training, the
-            same ones in the same step. The attribute `seed` may be set between calls.
+            same ones in the same step.
         fixed: True for the same draws at every step.
         spsa_step: how far "spsa" moves the symbols, in their own units: radians for `cirq.ry(symbol)`.
         qubits: the register, most significant first; default: the circuit's qubits, sorted.
@@ -114,6 +115,18 @@ class SamplingEngine:
                 f"{jump} is not a mixture of unitary gates: it is simulated by quantum jumps, which have no adjoint gradient. "
                 "Use gradient='parameter-shift' or 'spsa'."
             )
+
+    def with_seed(self, seed: int) -> SamplingEngine:
+        """The same engine with other draws; nothing is compiled again.
+
+        Raises:
+            InputError: the seed is not a whole number of at least 0.
+        """
+        other = copy.copy(self)
+        other.seed = whole_number("seed", seed, 0)
+        if self._adjoint is not None:  # the adjoint gradient draws too
+            other._adjoint = other._make_adjoint()
+        return other
 
     def estimate(self, data: ArrayLike | None = None, weights: ArrayLike | None = None) -> Estimate:
         """Expectation values [batch, K] and their standard errors, for data [batch, num_data] and weights [num_weights]."""
