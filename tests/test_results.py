@@ -13,6 +13,7 @@ from tfq_llm import InputError
 from tfq_llm.pipelines.results import results
 
 SETTINGS = ["head.encoder_layers=1", "head.connectivity=1", "head.reuploads=1", "head_training.epochs=2", "data.per_class=15"]
+SETTINGS += ["head.executor=compiled"]  # TensorFlow takes seconds for the graph of each of the other one's heads
 HEADS = ["logistic regression", "SVC", "quantum head"]
 
 

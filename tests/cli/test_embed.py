@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from tests.support import write_reviews
 from tests.tiny_models import write_sentence_transformers
 from tfq_llm import data, encoders
 from tfq_llm.cli import main
-from tfq_llm.studies.config import StudyConfig, make_study_config
+from tfq_llm.studies.config import make_study_config
 from tfq_llm.studies.prepare import draws
 from tfq_llm.studies.store import Store, embeddings_digest
 
@@ -64,53 +66,49 @@ def test_frozen_embeddings_of_mpnet_size_are_those_of_the_texts(tmp_path, review
     assert f"Next: tfq-llm study compare --embeddings {out}" in said
 
 
-def study_config(reviews: Path, encoder: Path) -> StudyConfig:
-    return make_study_config(
-        {
-            "kind": "compare",
-            "splits": 2,
-            "encoder": {"name": str(encoder), "max_tokens": 32},
-            "data": {"name": str(reviews), "states": ["tuned"], "per_class": 12},
-            "tuning": {"epochs": 1, "batch_size": 8, "learning_rate": 6e-5, "weight_decay": 0.01, "patience": 4},
-        }
-    )
-
-
-@pytest.mark.slow
-def test_tuned_embeddings_are_those_that_a_study_of_the_texts_makes(tmp_path, reviews, tiny, capsys, monkeypatch):
-    files = [tmp_path / f"tuned-{split}.npz" for split in range(2)]
-    for split, file in enumerate(files):
-        assert embed(reviews, tiny, file, *TUNED, "--split", str(split)) == 0
-    said = capsys.readouterr().out
-    assert "tuned on the 20 training rows of split 1, which the file binds, as it does the 4 that validate" in said
-    assert f"--embeddings {files[1]} --set splits=1" in said
-
-    def never(*_arguments: object, **_more: object) -> None:
-        raise AssertionError("it was tuned already")
-
-    monkeypatch.setattr("tfq_llm.training.contrastive.tune_sentence_encoder", never)
-    made = draws(study_config(reviews, tiny), Store(tmp_path / "of texts"))
-    assert [embeddings_digest(data.load_embeddings(file)) for file in files] == [draw.data for draw in made]
-    given = make_study_config({"kind": "compare", "splits": 2, "data": {"embeddings": [str(file) for file in files]}})
-    assert [(draw.data, draw.has_seen) for draw in draws(given, Store(tmp_path / "of files"))] == [
-        (draw.data, True) for draw in made
-    ]
-
-
-@pytest.mark.slow
-def test_a_file_is_there_when_it_is_whole_and_tuning_is_not_done_again(tmp_path, reviews, tiny, monkeypatch):
-    out = tmp_path / "here" / "tuned.npz"
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory, reviews, tiny) -> tuple[Path, str]:
+    """Tuned embeddings of split 1, and what was printed: of a command that was interrupted when it had tuned, and given again."""
+    out = tmp_path_factory.mktemp("tuned") / "here" / "tuned-1.npz"
 
     def interrupted(_dataset: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched:
+    with pytest.MonkeyPatch.context() as patched:
         patched.setattr("tfq_llm.pipelines.embed.arrays_of", interrupted)
-        assert embed(reviews, tiny, out, *TUNED, "--split", "2") == 130
+        assert embed(reviews, tiny, out, *TUNED, "--split", "1") == 130
     assert not list(out.parent.iterdir())
-    monkeypatch.setattr("tfq_llm.training.contrastive.tune_sentence_encoder", None)
-    assert embed(reviews, tiny, out, *TUNED, "--split", "2") == 0
+    said = io.StringIO()
+    with pytest.MonkeyPatch.context() as patched, contextlib.redirect_stdout(said):
+        patched.setattr("tfq_llm.training.contrastive.tune_sentence_encoder", None)
+        assert embed(reviews, tiny, out, *TUNED, "--split", "1") == 0
+    return out, said.getvalue()
+
+
+@pytest.mark.slow
+def test_a_file_is_there_when_it_is_whole_and_tuning_is_not_done_again(tuned):
+    out, said = tuned
     assert data.load_embeddings(out).train is not None
+    assert "tuned on the 20 training rows of split 1, which the file binds, as it does the 4 that validate" in said
+    assert f"--embeddings {out} --set splits=1" in said
+
+
+@pytest.mark.slow
+def test_tuned_embeddings_are_those_that_a_study_of_the_texts_makes(tmp_path, reviews, tiny, tuned, monkeypatch):
+    def never(*_arguments: object, **_more: object) -> None:
+        raise AssertionError("it was tuned already")
+
+    monkeypatch.setattr("tfq_llm.training.contrastive.tune_sentence_encoder", never)
+    split = {"kind": "compare", "splits": 1, "first_split": 1}
+    texts = {"name": str(reviews), "states": ["tuned"], "per_class": 12}
+    tuning = {"epochs": 1, "batch_size": 8, "learning_rate": 6e-5, "weight_decay": 0.01, "patience": 4}
+    encoder = {"name": str(tiny), "max_tokens": 32}
+    (made,) = draws(
+        make_study_config({**split, "encoder": encoder, "data": texts, "tuning": tuning}), Store(tmp_path / "of texts")
+    )
+    assert made.data == embeddings_digest(data.load_embeddings(tuned[0]))
+    given = make_study_config({**split, "data": {"embeddings": [str(tuned[0])]}})
+    assert [(draw.data, draw.has_seen) for draw in draws(given, Store(tmp_path / "of files"))] == [(made.data, True)]
 
 
 def test_what_is_there_is_replaced_only_when_asked_for(tmp_path, reviews, tiny, capsys):

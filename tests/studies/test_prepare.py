@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,12 @@ from tfq_llm.studies.store import Store
 GOOD, BAD = ("good", "great", "fine"), ("bad", "awful", "poor")
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("TFQ_LLM_CACHE", str(tmp_path / "cache"))
+@pytest.fixture(scope="module", autouse=True)
+def own_cache(tmp_path_factory) -> Iterator[None]:
+    """A cache of this module's tests, for building a sentence encoder takes seconds."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("TFQ_LLM_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 def texts(path: Path, first: int, count: int) -> str:
@@ -63,7 +67,6 @@ def test_tuned_embeddings_are_of_the_rows_of_their_split_and_are_made_once(tmp_p
     monkeypatch.setattr("tfq_llm.training.trained.embed", never)
     assert draws(settings, store) == found
     monkeypatch.undo()
-    monkeypatch.setenv("TFQ_LLM_CACHE", str(tmp_path / "cache"))
     for made_by in ("training.contrastive.tune_sentence_encoder", "encoders.embedding_cache.EmbeddingCache.put"):
         monkeypatch.setattr(f"tfq_llm.{made_by}", never)
     assert draws(settings, Store(tmp_path / "another study")) == found

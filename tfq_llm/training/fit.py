@@ -113,6 +113,9 @@ def train_from(
             ours.append(tf.keras.callbacks.TensorBoard(str(log_dir), write_graph=False))
         if state.epochs_done:
             logger.info("%s: going on after epoch %d of %d", name, state.epochs_done, config.epochs)
+        # If the step of a training makes the optimizer's variables, TensorFlow makes its graph twice.
+        with model.distribute_strategy.scope():
+            model.optimizer.build(model.trainable_variables)
         model.fit(
             batches,
             epochs=config.epochs,

@@ -1,10 +1,11 @@
-"""McNemar's test against SciPy's distributions, and Holm's correction against his own procedure by hand."""
+"""McNemar's test against SciPy's distributions, and Holm's correction against statsmodels and by hand."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 from scipy.stats import binomtest, chi2
+from statsmodels.stats.multitest import multipletests
 
 from tfq_llm.errors import InputError
 from tfq_llm.studies.statistics import holm, mcnemar
@@ -43,6 +44,13 @@ def test_holm_by_hand_and_without_tests_that_could_not_be_made():
     assert holm([0.04, None, 0.01, 0.03, 0.02]) == pytest.approx((0.06, None, 0.04, 0.06, 0.06))
     assert holm([]) == ()
     assert holm([None]) == (None,)
+
+
+def test_holm_is_statsmodels_to_the_last_bit():
+    rng = np.random.default_rng(0)
+    for size in (1, 2, 40):
+        p_values = rng.random(size).round(1) ** 3  # with ties and zeros
+        assert holm(p_values.tolist()) == tuple(multipletests(p_values, method="holm")[1])
 
 
 def test_arms_without_common_rows_are_told():

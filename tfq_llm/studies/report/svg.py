@@ -7,6 +7,8 @@ import re
 from functools import lru_cache
 from xml.etree import ElementTree
 
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+
 from tfq_llm.studies.report.charts.style import COLOURS, FAINT, INK, PAGE, styled
 from tfq_llm.studies.report.document import Chart
 
@@ -55,7 +57,8 @@ def _drawn(chart: Chart, width: float) -> str:
     with styled(chart.name):
         figure = chart.draw(width)
         file = io.StringIO()
-        figure.savefig(file, format="svg", metadata={"Date": None})
+        # What savefig does, without its drawing everything once before to lay it out: drawing lays it out too.
+        FigureCanvasSVG(figure).print_svg(file, metadata={"Date": None})
     return file.getvalue()
 
 

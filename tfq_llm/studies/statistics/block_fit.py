@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import statsmodels.api as sm
 from scipy.stats import f as f_distribution
 from scipy.stats import t as t_distribution
+from statsmodels.regression.linear_model import OLS
 
 from tfq_llm.errors import InputError
 from tfq_llm.studies.designs import Design, Term
@@ -68,7 +68,7 @@ class BlockFit:
                 f"{len(self.terms)} effects take all {len(run)} results, and nothing is left to tell them from chance: run the "
                 "design on at least 2 splits."
             )
-        self._result = sm.OLS(cells["points"].to_numpy(), self._matrix).fit()
+        self._result = OLS(cells["points"].to_numpy(), self._matrix).fit()
         self.sd = float(np.sqrt(self._result.ssr / self.degrees))
 
     def contrast(self, weights: dict[Term | int, float], constant: float = 1.0) -> Estimate:
@@ -101,7 +101,7 @@ class BlockFit:
         degrees = int(len(full) - np.linalg.matrix_rank(full))
         if degrees < 1:
             return None, 0, None
-        rest = float(sm.OLS(self._cells["points"].to_numpy(), full).fit().ssr)
+        rest = float(OLS(self._cells["points"].to_numpy(), full).fit().ssr)
         sd = float(np.sqrt(rest / degrees))
         between = self.degrees - degrees
         if between < 1 or sd < _ROUNDING:
