@@ -21,7 +21,6 @@ WHOLE = "whole.parquet"
 """Beside the working file: the Parquet file while it is written."""
 
 _DIGITS = 6
-_PREFIX = "probability_"
 
 
 class Output(Protocol):
@@ -54,7 +53,7 @@ def make_output(target: Path, given: Input, class_names: Sequence[str], keep_col
     if suffix not in SUFFIXES:
         raise InputError(f"'{target}' is not a kind of file that can be written; these are: {', '.join(SUFFIXES)}.")
     kept = given.columns if keep_columns else []
-    probabilities = ["probabilities"] if suffix == ".jsonl" else [f"{_PREFIX}{name}" for name in class_names]
+    probabilities = ["probabilities"] if suffix == ".jsonl" else _probability_columns(class_names)
     names = [*kept, "row", "class", *probabilities]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -73,7 +72,7 @@ class CsvOutput:
         self._kept, self._class_names = kept, class_names
 
     def begin(self) -> bytes:
-        return _csv([[*self._kept, "row", "class", *(f"{_PREFIX}{name}" for name in self._class_names)]])
+        return _csv([[*self._kept, "row", "class", *_probability_columns(self._class_names)]])
 
     def rows(self, rows: Sequence[Row], probabilities: np.ndarray) -> bytes:
         return _csv(
@@ -118,9 +117,9 @@ class ParquetOutput:
     def __init__(self, given: Input, kept: Sequence[str], class_names: Sequence[str]) -> None:
         from tfq_llm.scoring import parquet
 
-        self._parquet, self._class_names = parquet, class_names
+        self._parquet, self._class_names, self._probabilities = parquet, class_names, _probability_columns(class_names)
         typed: pa.Schema | None = getattr(given, "schema", None)
-        self._schema, self._strings = parquet.scored_schema(kept, typed, class_names), () if typed else tuple(kept)
+        self._schema, self._strings = parquet.scored_schema(kept, typed, self._probabilities), () if typed else tuple(kept)
 
     def begin(self) -> bytes:
         return self._parquet.stream_of(self._schema, [])
@@ -130,13 +129,17 @@ class ParquetOutput:
         for row, given in zip(rows, probabilities.tolist(), strict=True):
             record = row.values | {name: _as_text(row.values.get(name), None) for name in self._strings}
             record |= {"row": row.number, "class": self._class_names[int(np.argmax(given))]}
-            records.append(record | {f"{_PREFIX}{name}": value for name, value in zip(self._class_names, given, strict=True)})
+            records.append(record | dict(zip(self._probabilities, given, strict=True)))
         return self._parquet.stream_of(self._schema, records)
 
     def finish(self, working: Path, target: Path) -> None:
         whole = working.with_name(WHOLE)
         self._parquet.write_parquet(working, self._schema, whole)
         whole.replace(target)
+
+
+def _probability_columns(class_names: Sequence[str]) -> list[str]:
+    return [f"probability_{name}" for name in class_names]
 
 
 def _csv(rows: Any) -> bytes:
