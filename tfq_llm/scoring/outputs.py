@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,6 +20,7 @@ WHOLE = "whole.parquet"
 """Beside the working file: the Parquet file while it is written."""
 
 _DIGITS = 6
+_CSV_END = "\r\n"
 
 
 class Output(Protocol):
@@ -142,10 +142,21 @@ def _probability_columns(class_names: Sequence[str]) -> list[str]:
     return [f"probability_{name}" for name in class_names]
 
 
-def _csv(rows: Any) -> bytes:
-    written = io.StringIO(newline="")
-    csv.writer(written, lineterminator="\n").writerows(rows)
-    return written.getvalue().encode("utf-8", "replace")
+class _CsvLines(list[str]):
+    """What a `csv.writer` writes, by line; lines end with a line feed.
+
+    The writer itself is told to end them with "\\r\\n": readers take either character for the end of a line, and the writer puts
+    only those fields in quotation marks that hold a character of its own line end.
+    """
+
+    def write(self, line: str) -> None:
+        self.append(line.removesuffix(_CSV_END) + "\n")
+
+
+def _csv(rows: Iterable[Sequence[object]]) -> bytes:
+    lines = _CsvLines()
+    csv.writer(lines, lineterminator=_CSV_END).writerows(rows)
+    return "".join(lines).encode("utf-8", "replace")
 
 
 def _as_text(value: Any, missing: str | None = "") -> str | None:
