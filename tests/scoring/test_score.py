@@ -126,6 +126,35 @@ def test_any_text_comes_back_from_a_csv_file(tmp_path, monkeypatch):
     assert scored.read_bytes() == undisturbed
 
 
+def strict_json(line: str) -> dict:
+    """Parses a line as readers do that are no Python: NaN and infinity are no JSON."""
+    return json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+
+
+def test_what_is_no_number_is_null_in_json(tmp_path):
+    path = tmp_path / "texts.jsonl"
+    path.write_text(
+        '{"text": "a", "id": NaN, "more": [1, -Infinity]}\n{"text": "é", "id": Infinity, "more": {"x": [NaN, 1e999, 0.1]}}\n'
+    )
+    score(make(path, ".jsonl", keep_columns=True))
+    rows = [strict_json(line) for line in (tmp_path / "scored.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [(row["text"], row["id"], row["more"]) for row in rows] == [
+        ("a", None, [1, None]),
+        ("é", None, {"x": [None, None, 0.1]}),
+    ]
+    # In a table a number alone stays what it is; what is written as JSON within a field is JSON.
+    score(make(path, ".csv", keep_columns=True))
+    frame = pd.read_csv(tmp_path / "scored.csv")
+    assert frame["id"].tolist() == pytest.approx([np.nan, np.inf], nan_ok=True)
+    assert [strict_json(cell) for cell in frame["more"]] == [row["more"] for row in rows]
+    # Parquet has such numbers by right.
+    pd.DataFrame({"text": ["a"], "id": [np.inf], "when": pd.to_datetime(["2020-01-01"])}).to_parquet(tmp_path / "texts.parquet")
+    (tmp_path / "scored.jsonl").unlink()
+    score(make(tmp_path / "texts.parquet", ".jsonl", keep_columns=True))
+    row = strict_json((tmp_path / "scored.jsonl").read_text())
+    assert (row["id"], row["when"]) == (None, "2020-01-01 00:00:00")
+
+
 def test_without_keep_columns_a_row_is_found_by_its_number(given):
     score(make(given))
     frame = expect_all(given.with_name("scored.csv"))

@@ -104,7 +104,7 @@ class JsonlOutput:
             by_class = {name: round(float(value), _DIGITS) for name, value in zip(self._class_names, given, strict=True)}
             scored = {"row": row.number, "class": self._class_names[given.argmax()], "probabilities": by_class}
             kept = {name: row.values[name] for name in self._kept if name in row.values}
-            lines.append(json.dumps(kept | scored, ensure_ascii=False, default=str) + "\n")
+            lines.append(_json(kept | scored) + "\n")
         return "".join(lines).encode("utf-8", "replace")
 
     def finish(self, working: Path, target: Path) -> None:
@@ -163,4 +163,14 @@ def _as_text(value: Any, missing: str | None = "") -> str | None:
     """A value of any format as a field of text."""
     if value is None or isinstance(value, str):
         return missing if value is None else value
-    return json.dumps(value, ensure_ascii=False, default=str)
+    # A number alone is no JSON: readers of tables know NaN and Infinity.
+    return json.dumps(value) if isinstance(value, float) else _json(value)
+
+
+def _json(value: Any) -> str:
+    """A value as JSON, which has no NaN and no infinity: they are null, as pandas writes them."""
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, default=str)
+    except ValueError:
+        text = json.dumps(value, ensure_ascii=False, default=str)
+        return json.dumps(json.loads(text, parse_constant=lambda name: None), ensure_ascii=False)
