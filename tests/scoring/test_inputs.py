@@ -137,6 +137,22 @@ def test_quotation_marks_that_do_not_match_end_the_file(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("content", "number"),
+    [(b"text,id\rone,1\rtwo,2\r", 1), (b"text,id\r\none,1\rtwo,2\r\n", 2), (b"text,id\none,1\ntw\ro,2\n", 3)],
+)
+def test_carriage_returns_that_hide_where_lines_end_are_named(content, number, tmp_path, monkeypatch):
+    path = tmp_path / "an old table.csv"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=rf"row {number}: a carriage return .*: tr '\\r' '\\n' < '{path}' > mended\.csv"):
+        survey(open_input(path), all_columns=False, skip_bad_rows=True)
+    # In a large file they are a line that is too long, before its fields are looked at.
+    monkeypatch.setattr(text_files, "MAX_LINE", 10)
+    path.write_bytes(b"text\rone\rtwo\r")
+    with pytest.raises(InputError, match=r"row 1: the line is longer than 10 bytes\. Lines must end with a line feed.*tr "):
+        open_input(path)
+
+
+@pytest.mark.parametrize(
     ("name", "content", "message"),
     [
         ("a.txt", b"text\na\n", r"these are: \.csv, \.jsonl, \.parquet"),

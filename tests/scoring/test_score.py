@@ -17,6 +17,7 @@ import pytest
 from tests.scoring.doubles import Checksums, odd_share, texts, write_csv, write_jsonl
 from tfq_llm import InputError
 from tfq_llm.scoring import Job, job, score
+from tfq_llm.scoring.inputs import open_input
 from tfq_llm.scoring.journal import JOURNAL, Journal
 
 pytest.importorskip("pyarrow", reason="the extra [parquet] is not installed")
@@ -96,6 +97,62 @@ def test_parquet_keeps_the_types_of_parquet(tmp_path):
     assert kept["when"].dtype.kind == "M"
     assert list(kept["kind"]) == ["x", "y", "x"]
     assert list(kept["tags"][0]) == ["a"]
+
+
+# What a field of a CSV file may trip over, alone and at either end of a text.
+AWKWARD = ["\r", "\n", "\r\n", "\n\r", '"', '""', ",", "", " ", "\t", "'", "\u2028"]
+
+
+def test_any_text_comes_back_from_a_csv_file(tmp_path, monkeypatch):
+    texts = [f"good{one}film{other}" for one in AWKWARD for other in AWKWARD]
+    notes = [f"{one}{other}" for one in AWKWARD for other in AWKWARD]
+    lines = [json.dumps({"a\rnote": note, "text": text}) for note, text in zip(notes, texts, strict=True)]
+    given, scored = tmp_path / "texts.jsonl", tmp_path / "scored.csv"
+    given.write_text("\n".join(lines), encoding="utf-8")
+    score(make(given, keep_columns=True))
+    with scored.open(encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file, strict=True)
+    assert header == ["a\rnote", "text", "row", "class", "probability_even", "probability_odd"]
+    assert [tuple(row[:2]) for row in rows] == list(zip(notes, texts, strict=True))
+    frame = pd.read_csv(scored, keep_default_na=False)
+    assert list(frame.columns) == header
+    assert (list(frame["a\rnote"]), list(frame["text"])) == (notes, texts)
+    # It can be scored itself, and is the same file if a process was killed meanwhile.
+    undisturbed = scored.read_bytes()
+    assert [row.text for row in open_input(scored).rows()] == texts
+    scored.unlink()
+    begin(given, monkeypatch, keep_columns=True)
+    score(make(given, keep_columns=True, chunk_rows=7))
+    assert scored.read_bytes() == undisturbed
+
+
+def strict_json(line: str) -> dict:
+    """Parses a line as readers do that are no Python: NaN and infinity are no JSON."""
+    return json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+
+
+def test_what_is_no_number_is_null_in_json(tmp_path):
+    path = tmp_path / "texts.jsonl"
+    path.write_text(
+        '{"text": "a", "id": NaN, "more": [1, -Infinity]}\n{"text": "é", "id": Infinity, "more": {"x": [NaN, 1e999, 0.1]}}\n'
+    )
+    score(make(path, ".jsonl", keep_columns=True))
+    rows = [strict_json(line) for line in (tmp_path / "scored.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [(row["text"], row["id"], row["more"]) for row in rows] == [
+        ("a", None, [1, None]),
+        ("é", None, {"x": [None, None, 0.1]}),
+    ]
+    # In a table a number alone stays what it is; what is written as JSON within a field is JSON.
+    score(make(path, ".csv", keep_columns=True))
+    frame = pd.read_csv(tmp_path / "scored.csv")
+    assert frame["id"].tolist() == pytest.approx([np.nan, np.inf], nan_ok=True)
+    assert [strict_json(cell) for cell in frame["more"]] == [row["more"] for row in rows]
+    # Parquet has such numbers by right.
+    pd.DataFrame({"text": ["a"], "id": [np.inf], "when": pd.to_datetime(["2020-01-01"])}).to_parquet(tmp_path / "texts.parquet")
+    (tmp_path / "scored.jsonl").unlink()
+    score(make(tmp_path / "texts.parquet", ".jsonl", keep_columns=True))
+    row = strict_json((tmp_path / "scored.jsonl").read_text())
+    assert (row["id"], row["when"]) == (None, "2020-01-01 00:00:00")
 
 
 def test_without_keep_columns_a_row_is_found_by_its_number(given):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,7 +20,7 @@ WHOLE = "whole.parquet"
 """Beside the working file: the Parquet file while it is written."""
 
 _DIGITS = 6
-_PREFIX = "probability_"
+_CSV_END = "\r\n"
 
 
 class Output(Protocol):
@@ -54,7 +53,7 @@ def make_output(target: Path, given: Input, class_names: Sequence[str], keep_col
     if suffix not in SUFFIXES:
         raise InputError(f"'{target}' is not a kind of file that can be written; these are: {', '.join(SUFFIXES)}.")
     kept = given.columns if keep_columns else []
-    probabilities = ["probabilities"] if suffix == ".jsonl" else [f"{_PREFIX}{name}" for name in class_names]
+    probabilities = ["probabilities"] if suffix == ".jsonl" else _probability_columns(class_names)
     names = [*kept, "row", "class", *probabilities]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -73,7 +72,7 @@ class CsvOutput:
         self._kept, self._class_names = kept, class_names
 
     def begin(self) -> bytes:
-        return _csv([[*self._kept, "row", "class", *(f"{_PREFIX}{name}" for name in self._class_names)]])
+        return _csv([[*self._kept, "row", "class", *_probability_columns(self._class_names)]])
 
     def rows(self, rows: Sequence[Row], probabilities: np.ndarray) -> bytes:
         return _csv(
@@ -105,7 +104,7 @@ class JsonlOutput:
             by_class = {name: round(float(value), _DIGITS) for name, value in zip(self._class_names, given, strict=True)}
             scored = {"row": row.number, "class": self._class_names[given.argmax()], "probabilities": by_class}
             kept = {name: row.values[name] for name in self._kept if name in row.values}
-            lines.append(json.dumps(kept | scored, ensure_ascii=False, default=str) + "\n")
+            lines.append(_json(kept | scored) + "\n")
         return "".join(lines).encode("utf-8", "replace")
 
     def finish(self, working: Path, target: Path) -> None:
@@ -118,9 +117,9 @@ class ParquetOutput:
     def __init__(self, given: Input, kept: Sequence[str], class_names: Sequence[str]) -> None:
         from tfq_llm.scoring import parquet
 
-        self._parquet, self._class_names = parquet, class_names
+        self._parquet, self._class_names, self._probabilities = parquet, class_names, _probability_columns(class_names)
         typed: pa.Schema | None = getattr(given, "schema", None)
-        self._schema, self._strings = parquet.scored_schema(kept, typed, class_names), () if typed else tuple(kept)
+        self._schema, self._strings = parquet.scored_schema(kept, typed, self._probabilities), () if typed else tuple(kept)
 
     def begin(self) -> bytes:
         return self._parquet.stream_of(self._schema, [])
@@ -130,7 +129,7 @@ class ParquetOutput:
         for row, given in zip(rows, probabilities.tolist(), strict=True):
             record = row.values | {name: _as_text(row.values.get(name), None) for name in self._strings}
             record |= {"row": row.number, "class": self._class_names[int(np.argmax(given))]}
-            records.append(record | {f"{_PREFIX}{name}": value for name, value in zip(self._class_names, given, strict=True)})
+            records.append(record | dict(zip(self._probabilities, given, strict=True)))
         return self._parquet.stream_of(self._schema, records)
 
     def finish(self, working: Path, target: Path) -> None:
@@ -139,14 +138,39 @@ class ParquetOutput:
         whole.replace(target)
 
 
-def _csv(rows: Any) -> bytes:
-    written = io.StringIO(newline="")
-    csv.writer(written, lineterminator="\n").writerows(rows)
-    return written.getvalue().encode("utf-8", "replace")
+def _probability_columns(class_names: Sequence[str]) -> list[str]:
+    return [f"probability_{name}" for name in class_names]
+
+
+class _CsvLines(list[str]):
+    """What a `csv.writer` writes, by line; lines end with a line feed.
+
+    The writer itself is told to end them with "\\r\\n": readers take either character for the end of a line, and the writer puts
+    only those fields in quotation marks that hold a character of its own line end.
+    """
+
+    def write(self, line: str) -> None:
+        self.append(line.removesuffix(_CSV_END) + "\n")
+
+
+def _csv(rows: Iterable[Sequence[object]]) -> bytes:
+    lines = _CsvLines()
+    csv.writer(lines, lineterminator=_CSV_END).writerows(rows)
+    return "".join(lines).encode("utf-8", "replace")
 
 
 def _as_text(value: Any, missing: str | None = "") -> str | None:
     """A value of any format as a field of text."""
     if value is None or isinstance(value, str):
         return missing if value is None else value
-    return json.dumps(value, ensure_ascii=False, default=str)
+    # A number alone is no JSON: readers of tables know NaN and Infinity.
+    return json.dumps(value) if isinstance(value, float) else _json(value)
+
+
+def _json(value: Any) -> str:
+    """A value as JSON, which has no NaN and no infinity: they are null, as pandas writes them."""
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, default=str)
+    except ValueError:
+        text = json.dumps(value, ensure_ascii=False, default=str)
+        return json.dumps(json.loads(text, parse_constant=lambda name: None), ensure_ascii=False)

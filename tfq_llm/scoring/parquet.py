@@ -90,11 +90,11 @@ def stream_of(schema: pa.Schema, records: Sequence[dict[str, Any]]) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
-def scored_schema(kept: Sequence[str], given: pa.Schema | None, class_names: Sequence[str]) -> pa.Schema:
-    """Columns of scored rows: those kept, strings unless the input has a schema, and ours."""
+def scored_schema(kept: Sequence[str], given: pa.Schema | None, probabilities: Sequence[str]) -> pa.Schema:
+    """Columns of scored rows: those kept, strings unless the input has a schema, and ours, `probabilities` the last."""
     fields = [pa.field(name, pa.string() if given is None else _plain(given.field(name).type)) for name in kept]
     fields += [pa.field("row", pa.int64()), pa.field("class", pa.string())]
-    return pa.schema([*fields, *(pa.field(f"probability_{name}", pa.float32()) for name in class_names)])
+    return pa.schema([*fields, *(pa.field(name, pa.float32()) for name in probabilities)])
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -40,7 +41,8 @@ class _Lines:
         if not line:
             raise StopIteration
         if len(line) > MAX_LINE:
-            raise bad_row(self._path, self.position.before + 1, f"the line is longer than {MAX_LINE:,} bytes.")
+            advice = f" {_carriage_returns(self._path)}" if b"\r" in line else ""
+            raise bad_row(self._path, self.position.before + 1, f"the line is longer than {MAX_LINE:,} bytes.{advice}")
         is_first = self.position.offset == 0
         self.position = Position(self.position.offset + len(line), self.position.before + 1)
         if is_first:
@@ -126,7 +128,18 @@ def _next_record(path: Path, reader: Iterator[list[str]], number: int) -> list[s
     try:
         return next(reader, None)
     except csv.Error as error:
+        if str(error).startswith("new-line character seen in unquoted field"):
+            problem = f"a carriage return stands in a field without quotation marks. {_carriage_returns(path)}"
+            raise bad_row(path, number, problem) from error
         raise bad_row(path, number, f"its quotation marks do not match ({error}); no row behind it can be told.") from error
+
+
+def _carriage_returns(path: Path) -> str:
+    return (
+        "Lines must end with a line feed: if those of this file end with carriage returns alone, as old spreadsheets write them, "
+        f"mend it with: tr '\\r' '\\n' < {shlex.quote(str(path))} > mended{path.suffix}. A carriage return that belongs to a text must "
+        "be inside quotation marks."
+    )
 
 
 class JsonlInput(_TextFile):
