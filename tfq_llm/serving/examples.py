@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfq_llm.exported.signatures import CLASSIFY_METHOD, CLASSIFY_SIGNATURE
 from tfq_llm.serving.errors import malformed
-from tfq_llm.serving.signatures import CLASSIFY_METHOD, Signature
+from tfq_llm.serving.signatures import Signature
 from tfq_llm.serving.tensors import json_type, text_bytes
 
 
@@ -18,7 +19,7 @@ def check_classifies(signature: Signature) -> None:
     if signature.method != CLASSIFY_METHOD:
         raise malformed(
             f"Expected classification signature method_name to be {CLASSIFY_METHOD}. Was: {signature.method}. "
-            'Name the signature: "signature_name": "classify".'
+            f'Name the signature: "signature_name": "{CLASSIFY_SIGNATURE}".'
         )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from tfq_llm.exported.signatures import DEFAULT_SIGNATURE
 from tfq_llm.serving import errors
 from tfq_llm.serving.batching import Batcher, Tensors
 from tfq_llm.serving.errors import RequestError, malformed
@@ -14,7 +15,6 @@ from tfq_llm.serving.metrics import Metrics
 from tfq_llm.serving.models import ServedModel
 from tfq_llm.serving.settings import ServerSettings
 from tfq_llm.serving.shots import Machines
-from tfq_llm.serving.signatures import DEFAULT_SIGNATURE
 from tfq_llm.serving.versions import ModelVersions
 
 
