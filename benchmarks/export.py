@@ -20,9 +20,9 @@ from benchmarks.timing import in_turns
 from tfq_llm.config import HeadConfig
 from tfq_llm.export.circuit_operations import circuit_operations
 from tfq_llm.export.head import HeadParts
-from tfq_llm.export.serving_model import EMBEDDING, ServingHead, ServingModel
+from tfq_llm.export.serving_model import ServingHead, ServingModel
 from tfq_llm.export.tfq_operations import TfqCircuit
-from tfq_llm.exported.model import SIGNATURE
+from tfq_llm.exported.signatures import DEFAULT_SIGNATURE, EMBEDDING
 from tfq_llm.models import plain_tensorflow, quantum_head
 from tfq_llm.progress import Progress
 
@@ -54,7 +54,7 @@ def requests(qubits: int, directory: Path) -> tuple[int, list[Request]]:
     unfolded.head = plain_tensorflow(head)
     spec = tf.TensorSpec([None, dim], tf.float32, name=EMBEDDING)
     serve = tf.function(lambda embedding: {"logits": unfolded.head(embedding)}, input_signature=[spec], autograph=False)
-    tf.saved_model.save(unfolded, str(directory / "unfolded"), signatures={SIGNATURE: serve})
+    tf.saved_model.save(unfolded, str(directory / "unfolded"), signatures={DEFAULT_SIGNATURE: serve})
     return dim, [forms[0], _request(directory / "unfolded"), forms[1]]
 
 
@@ -77,7 +77,7 @@ def _request(directory: Path) -> Request:
     loaded: Any = tf.saved_model.load(str(directory))
 
     def request(embeddings: np.ndarray) -> np.ndarray:
-        logits: np.ndarray = loaded.signatures[SIGNATURE](**{EMBEDDING: tf.constant(embeddings)})["logits"].numpy()
+        logits: np.ndarray = loaded.signatures[DEFAULT_SIGNATURE](**{EMBEDDING: tf.constant(embeddings)})["logits"].numpy()
         return logits
 
     return request

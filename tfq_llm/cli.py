@@ -14,11 +14,9 @@ from tfq_llm.cli_embed import embed
 from tfq_llm.cli_ionq import ionq_app
 from tfq_llm.cli_options import AsJson, LabelColumn, LabelledData, Overrides, Run, TextColumn, data_settings, tensorflow
 from tfq_llm.cli_serve import export, keep_head, score, serve
+from tfq_llm.cli_stopping import GOES_ON, INTERRUPTED, StoppedError, stoppable
 from tfq_llm.cli_study import report, study_app
 from tfq_llm.errors import InputError, ServiceError
-
-INTERRUPTED = 130
-"""The exit code that Typer makes of Ctrl-C."""
 
 app = typer.Typer(
     name="tfq-llm",
@@ -73,7 +71,7 @@ def train(
     options += ["data.test_rows=null"] if full else []
     path = find(config)
     resolved = load_config(path, [*options, *(overrides or [])])
-    with tensorflow():
+    with stoppable(GOES_ON), tensorflow():
         from tfq_llm.pipelines.train import train as run_training
 
         directory = run_dir or Path("runs") / path.stem
@@ -91,7 +89,7 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Score a trained model on other labelled data. Texts it was trained on are left out."""
-    with tensorflow():
+    with stoppable(GOES_ON), tensorflow():
         from tfq_llm.pipelines.evaluate import evaluate as run_evaluation
 
         print(run_evaluation(run, data, text_column, label_column, as_json=as_json))
@@ -149,7 +147,7 @@ def results(
     """Run several seeds and print the table of docs/results.md: every head, mean and standard deviation."""
     if data and embeddings:
         raise InputError("give --data or --embeddings, not both.")
-    with tensorflow():
+    with stoppable(GOES_ON), tensorflow():
         from tfq_llm.pipelines.results import results as run_results
 
         print(run_results(data, embeddings or [], seeds, overrides or [], run_dir))
@@ -209,7 +207,7 @@ def encoders_build(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command line and returns its exit code: 0, 1 when a service fails, 2 for bad input, 130 when interrupted."""
+    """Runs the command line and returns its exit code: 0, 1 when a service fails, 2 for bad input, 130 or 143 when stopped."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("absl").setLevel(logging.ERROR)
     command: Any = typer.main.get_command(app)
@@ -225,10 +223,13 @@ def main(arguments: list[str] | None = None) -> int:
         usage_error: Any = error
         usage_error.show()
         return error.exit_code
+    except StoppedError as error:
+        print(f"\ntfq-llm: {error}", file=sys.stderr)
+        return error.code
     except typer.Abort:
         code = INTERRUPTED
-    if code == INTERRUPTED:
-        print("\ntfq-llm: interrupted. What was finished is kept; the same command goes on from there.", file=sys.stderr)
+    if code == INTERRUPTED:  # Typer's, of Ctrl-C in a command of which there is nothing to say
+        print("\ntfq-llm: interrupted.", file=sys.stderr)
     return code
 
 

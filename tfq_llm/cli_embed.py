@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from tfq_llm.cli_options import LabelColumn, Overrides, TextColumn, data_settings, tensorflow
+from tfq_llm.cli_stopping import GOES_ON, stoppable
 from tfq_llm.errors import InputError
 
 # Settings that mean nothing where the sentence encoder stays frozen.
@@ -54,7 +55,7 @@ def embed(
         raise InputError(
             f"{', '.join(idle)}: this is about tuning, and the sentence encoder stays frozen: give --tuned too, or leave it out."
         )
-    with tensorflow():
+    with stoppable(GOES_ON), tensorflow():
         from tfq_llm.pipelines.embed import embed as write
 
         print(write(config, out, overwrite=overwrite))

@@ -25,6 +25,7 @@ from tfq_llm.cli_ionq_options import (
     with_options,
 )
 from tfq_llm.cli_options import AsJson, LabelColumn, LabelledData, Run, TextColumn, tensorflow
+from tfq_llm.cli_stopping import GOES_ON, stoppable
 from tfq_llm.errors import InputError
 from tfq_llm.ionq.credentials import EMULATOR_KEY
 
@@ -302,7 +303,7 @@ def _service(run: Path, connection: Any, order: Any, prices: Path | None, wait: 
     from tfq_llm.ionq.service import Service, connected
 
     price = price_of(order.target, prices)
-    with connected(run, connection) as jobs:
+    with stoppable(GOES_ON), connected(run, connection) as jobs:
         yield Service(jobs, order, price, wait)
 
 

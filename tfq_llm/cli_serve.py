@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from tfq_llm.cli_options import TextColumn, tensorflow, this_command
+from tfq_llm.cli_stopping import GOES_ON, KEEPS_NOTHING, stoppable, stoppable_by_sigterm
 
 
 def export(
@@ -22,7 +23,7 @@ def export(
     head_only: Annotated[bool, typer.Option("--head-only", help="Without the sentence encoder: embeddings in.")] = False,
 ) -> None:
     """Write a trained model as a SavedModel that stock TensorFlow Serving can load, with a model card."""
-    with tensorflow():
+    with stoppable_by_sigterm(KEEPS_NOTHING), tensorflow():
         from tfq_llm.pipelines.export import export as run_export
 
         print(run_export(run, to, signature, head_only, this_command()))
@@ -48,7 +49,7 @@ def keep_head(
 
     Every command that takes a run takes it too.
     """
-    with tensorflow():
+    with stoppable(KEEPS_NOTHING), tensorflow():
         from tfq_llm.pipelines.keep_head import keep_head as keep
 
         print(keep(runs, to, examples=examples or (), licence=licence, commands=made_by or (), replace=replace))
@@ -67,7 +68,7 @@ def score(
     cluster: Annotated[str | None, typer.Option(metavar="ADDRESS", help="A Ray cluster to score on: HOST:PORT, or auto.")] = None,
 ) -> None:
     """Score a file of any size in bounded memory. A scoring that was stopped goes on when the same command is given again."""
-    with tensorflow():
+    with stoppable(GOES_ON), tensorflow():
         from tfq_llm.pipelines.score import score as run
         from tfq_llm.scoring import Job
 

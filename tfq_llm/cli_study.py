@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tfq_llm.cli_options import LabelColumn, Overrides, TextColumn, data_settings, tensorflow, this_command
+from tfq_llm.cli_stopping import GOES_ON, stoppable_by_sigterm
 
 if TYPE_CHECKING:
     from tfq_llm.studies.config import Kind
@@ -86,7 +84,7 @@ def _add(kind: Kind, text: str) -> None:
         options += [f"data.embeddings=[{','.join(repr(str(file)) for file in embeddings)}]"] if embeddings else []
         path = find(config or f"study-{kind}")
         resolved = load_study_config(path, [*options, *(overrides or [])], kind)
-        with ends_on_sigterm(), tensorflow():
+        with stoppable_by_sigterm(GOES_ON), tensorflow():
             from tfq_llm.pipelines.study import study
 
             where = place or str(Path("runs") / "studies" / path.stem.removeprefix("study-"))
@@ -112,24 +110,3 @@ def report(
         from tfq_llm.pipelines.report import report as write
 
         print(write(place, out))
-
-
-class _TerminatedError(KeyboardInterrupt):
-    """SIGTERM, which is an interruption too."""
-
-
-@contextmanager
-def ends_on_sigterm() -> Iterator[None]:
-    """Ends a block as Ctrl-C does when the process is told to end (SIGTERM), so that it leaves no workers; exit code 143."""
-
-    def terminate(_signal: int, _frame: object) -> None:
-        raise _TerminatedError
-
-    before = signal.signal(signal.SIGTERM, terminate)
-    try:
-        yield
-    except _TerminatedError:
-        print("tfq-llm: terminated. What was finished is kept; the same command goes on from there.", file=sys.stderr)
-        raise typer.Exit(128 + signal.SIGTERM) from None
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from tests.support import write_reviews
 from tests.tiny_models import write_sentence_transformers
 from tfq_llm import data
 from tfq_llm.cli import main
+from tfq_llm.cli_stopping import KEEPS_NOTHING, StoppedError, stoppable_by_sigterm
 
 SETTINGS = ["head.encoder_layers=1", "head_training.epochs=2", "joint.enabled=true", "joint.epochs=1", "tuning.epochs=1"]
 COMMANDS = (
@@ -254,12 +256,37 @@ def test_a_wrong_command_is_answered_with_the_right_one(tfq_llm):
 
 
 @pytest.mark.parametrize("raised", [KeyboardInterrupt, EOFError])
-def test_an_interrupted_command_says_how_to_go_on(raised, tfq_llm, monkeypatch):
-    def interrupted(*_arguments: object) -> str:
+@pytest.mark.parametrize(
+    ("driver", "arguments", "said"),
+    [
+        ("train.train", "train demo", "interrupted. What was finished is kept; the same command goes on from there."),
+        ("export.export", "export runs/demo --to served/m", "interrupted. Nothing of it is kept; the same command begins anew."),
+        ("draw.draw", "draw demo", "interrupted."),
+    ],
+)
+def test_an_interrupted_command_says_what_is_kept(driver, arguments, said, raised, tfq_llm, monkeypatch):
+    def interrupted(*_arguments: object, **_settings: object) -> str:
         raise raised
 
-    monkeypatch.setattr("tfq_llm.pipelines.draw.draw", interrupted)
-    assert "interrupted. What was finished is kept" in tfq_llm("draw", "demo", expect=130)[1]
+    monkeypatch.setattr(f"tfq_llm.pipelines.{driver}", interrupted)
+    assert tfq_llm(*arguments.split(), expect=130)[1].strip() == f"tfq-llm: {said}"
+
+
+def test_sigterm_ends_a_command_that_tidies_up_once(capsys):
+    def work() -> None:
+        with stoppable_by_sigterm(KEEPS_NOTHING):
+            try:
+                signal.raise_signal(signal.SIGTERM)
+            finally:
+                signal.raise_signal(signal.SIGTERM)  # as `timeout` does
+                print("tidied up")
+
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(StoppedError, match=r"^terminated\. Nothing of it is kept") as stopped:
+        work()
+    assert stopped.value.code == 143
+    assert capsys.readouterr().out == "tidied up\n"
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_draw_text_and_svg(tfq_llm, tmp_path):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -111,3 +113,15 @@ def test_a_saved_model_with_other_operators_is_refused_and_nothing_is_left(with_
         export_model(trained, origin, tmp_path / "out" / "m", command="")
     assert not (tmp_path / "out").exists()
     check_operators(export_model(trained, origin, tmp_path / "m", command="", head_only=True), allow_tfq=False)
+
+
+@pytest.mark.parametrize("name", ["serving_default", "tensorflow/serving/classify"])
+def test_who_writes_and_who_serves_have_one_definition_of_a_name(name):
+    package = Path(tfq_llm.__file__).parent
+    files = [path for part in ("export", "exported", "serving") for path in (package / part).rglob("*.py")]
+    holding = [
+        path.relative_to(package).as_posix()
+        for path in files
+        if any(isinstance(node, ast.Constant) and node.value == name for node in ast.walk(ast.parse(path.read_text())))
+    ]
+    assert holding == ["exported/signatures.py"]

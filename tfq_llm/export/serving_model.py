@@ -10,11 +10,7 @@ import tensorflow as tf
 from tfq_llm.encoders import SentenceEncoder
 from tfq_llm.export.amplitude_operations import amplitude_operations
 from tfq_llm.export.head import HeadParts
-from tfq_llm.exported.model import SIGNATURE
-
-CLASSIFY = "classify"
-CLASSIFY_METHOD = "tensorflow/serving/classify"
-TEXT, EMBEDDING = "text", "embedding"
+from tfq_llm.exported.signatures import CLASSIFY_METHOD, CLASSIFY_SIGNATURE, DEFAULT_SIGNATURE, EMBEDDING, TEXT
 
 
 class ServingHead(tf.Module):
@@ -70,7 +66,7 @@ class ServingModel(tf.Module):
         if encoder is None:
             spec = tf.TensorSpec([None, input_dim], tf.float32, name=EMBEDDING)
             self._serve = tf.function(lambda embedding: head(embedding), input_signature=[spec], autograph=False)
-            self._signatures: dict[str, Any] = {SIGNATURE: self._serve}
+            self._signatures: dict[str, Any] = {DEFAULT_SIGNATURE: self._serve}
             return
         # The variables, tables and files of the sentence encoder's own SavedModel.
         self._encoder = encoder.hub_layer.resolved_object
@@ -89,14 +85,14 @@ class ServingModel(tf.Module):
         examples = tf.TensorSpec([None], tf.string, name="inputs")
         self._serve = tf.function(serve, input_signature=[texts], autograph=False)
         self._classify = tf.function(classify, input_signature=[examples], autograph=False)
-        self._signatures = {SIGNATURE: self._serve, CLASSIFY: self._classify}
+        self._signatures = {DEFAULT_SIGNATURE: self._serve, CLASSIFY_SIGNATURE: self._classify}
 
     def save(self, directory: Path) -> None:
         """Writes the SavedModel into an empty directory."""
         tf.saved_model.save(self, str(directory), signatures=self._signatures)
-        if CLASSIFY in self._signatures:
+        if CLASSIFY_SIGNATURE in self._signatures:
             # TensorFlow 2 writes every signature as one for Predict; TensorFlow Serving's Classify looks for its own.
             updater = tf.compat.v1.saved_model.signature_def_utils.MethodNameUpdater(str(directory))
-            updater.replace_method_name(CLASSIFY, CLASSIFY_METHOD)
+            updater.replace_method_name(CLASSIFY_SIGNATURE, CLASSIFY_METHOD)
             updater.save()
             (directory / "fingerprint.pb").unlink(missing_ok=True)  # of the graph before that

@@ -11,8 +11,7 @@ from tensorflow_serving.apis.classification_pb2 import ClassificationRequest
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
 from tensorflow_serving.apis.prediction_log_pb2 import ClassifyLog, PredictionLog, PredictLog
 
-from tfq_llm.export.serving_model import CLASSIFY, EMBEDDING, TEXT
-from tfq_llm.exported.model import SIGNATURE
+from tfq_llm.exported.signatures import CLASSIFY_SIGNATURE, DEFAULT_SIGNATURE, EMBEDDING, TEXT
 
 FILE = Path("assets.extra") / "tf_serving_warmup_requests"
 BATCHES = (1, 8, 32)
@@ -56,14 +55,14 @@ def _embedding_logs(name: str, input_dim: int) -> Iterator[PredictionLog]:
 
 def _predict_log(name: str, key: str, rows: np.ndarray) -> PredictionLog:
     request = PredictRequest()
-    request.model_spec.name, request.model_spec.signature_name = name, SIGNATURE
+    request.model_spec.name, request.model_spec.signature_name = name, DEFAULT_SIGNATURE
     request.inputs[key].CopyFrom(tf.make_tensor_proto(rows))
     return PredictionLog(predict_log=PredictLog(request=request))
 
 
 def _classify_log(name: str, texts: Sequence[str]) -> PredictionLog:
     request = ClassificationRequest()
-    request.model_spec.name, request.model_spec.signature_name = name, CLASSIFY
+    request.model_spec.name, request.model_spec.signature_name = name, CLASSIFY_SIGNATURE
     for text in texts:
         feature = request.input.example_list.examples.add().features.feature[TEXT]
         feature.bytes_list.value.append(text.encode())

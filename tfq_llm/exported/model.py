@@ -15,10 +15,10 @@ import tensorflow_text  # noqa: F401  (its operators are in the SavedModel)
 from tfq_llm.errors import InputError
 from tfq_llm.exported.facts import ModelFacts, read_facts
 from tfq_llm.exported.manifest import verify_manifest
+from tfq_llm.exported.signatures import DEFAULT_SIGNATURE, EMBEDDING, TEXT
 from tfq_llm.exported.versions import version_directory
 
 BATCH = 64
-SIGNATURE = "serving_default"
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class ExportedModel:
             InputError: texts were given to a head alone, or embeddings of another width.
         """
         given = self._texts(inputs) if self.facts.task == "text" else self._embeddings(inputs)
-        found = self._loaded.signatures[SIGNATURE](**given)
+        found = self._loaded.signatures[DEFAULT_SIGNATURE](**given)
         return {name: tensor.numpy() for name, tensor in found.items()}
 
     def outputs(self, inputs: Sequence[str] | np.ndarray, batch: int = BATCH) -> dict[str, np.ndarray]:
@@ -78,7 +78,7 @@ class ExportedModel:
         if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
             raise InputError(f"the model in '{self.path}' takes a list of texts.")
         # Half a surrogate pair, which UTF-8 has no bytes for, is left out.
-        return {"text": tf.constant([text.encode("utf-8", "ignore") for text in texts], tf.string, shape=[len(texts)])}
+        return {TEXT: tf.constant([text.encode("utf-8", "ignore") for text in texts], tf.string, shape=[len(texts)])}
 
     def _embeddings(self, rows: Any) -> dict[str, tf.Tensor]:
         try:
@@ -90,7 +90,7 @@ class ExportedModel:
                 f"the model in '{self.path}' is a head alone and takes embeddings [rows, {self.facts.embedding_dim}], not an "
                 f"input of the shape {list(array.shape)}."
             )
-        return {"embedding": tf.constant(array)}
+        return {EMBEDDING: tf.constant(array)}
 
 
 def load(path: Path | str) -> ExportedModel:

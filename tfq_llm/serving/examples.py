@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfq_llm.exported.signatures import CLASSIFY_METHOD, CLASSIFY_SIGNATURE
 from tfq_llm.serving import errors
 from tfq_llm.serving.errors import RequestError, malformed
 from tfq_llm.serving.settings import Limits
-from tfq_llm.serving.signatures import CLASSIFY_METHOD, Signature
+from tfq_llm.serving.signatures import Signature
 from tfq_llm.serving.tensors import check_rows, json_type, text_bytes
 
 
@@ -20,7 +21,7 @@ def check_classifies(signature: Signature) -> None:
     if signature.method != CLASSIFY_METHOD:
         raise malformed(
             f"Expected classification signature method_name to be {CLASSIFY_METHOD}. Was: {signature.method}. "
-            'Name the signature: "signature_name": "classify".'
+            f'Name the signature: "signature_name": "{CLASSIFY_SIGNATURE}".'
         )
 
 

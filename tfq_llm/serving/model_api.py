@@ -8,6 +8,7 @@ import numpy as np
 from fastapi import APIRouter, Request, Response
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from tfq_llm.exported.signatures import DEFAULT_SIGNATURE, EMBEDDING, TEXT
 from tfq_llm.serving.card import card_html
 from tfq_llm.serving.drawing import moments
 from tfq_llm.serving.errors import malformed
@@ -16,7 +17,6 @@ from tfq_llm.serving.replies import Interval, ModelReply, Outcome, ShotsReply, j
 from tfq_llm.serving.requests import deadline_of, notes, read, service_of
 from tfq_llm.serving.routes import plain_router
 from tfq_llm.serving.shots import MACHINES, MOST_SHOTS, Measured
-from tfq_llm.serving.signatures import DEFAULT_SIGNATURE
 from tfq_llm.serving.tensorflow_serving import refusals
 from tfq_llm.serving.tensors import read_inputs, read_object
 
@@ -114,7 +114,7 @@ def _asked(value: dict[str, Any]) -> ShotsRequest:
 
 def _inputs(asked: ShotsRequest, chosen: ServedModel) -> dict[str, np.ndarray]:
     signature = chosen.signature(DEFAULT_SIGNATURE)
-    given = {"text": asked.text, "embedding": asked.embedding}
+    given = {TEXT: asked.text, EMBEDDING: asked.embedding}
     columns = {name: [value] for name, value in given.items() if value is not None}
     (needed,) = signature.inputs
     if columns.keys() != {needed}:

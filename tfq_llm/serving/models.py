@@ -12,11 +12,12 @@ import numpy as np
 import tensorflow as tf
 
 from tfq_llm.exported import ModelFacts, load
+from tfq_llm.exported.signatures import CLASSIFY_METHOD, TEXT
 from tfq_llm.serving.errors import malformed
-from tfq_llm.serving.signatures import CLASSIFY_METHOD, Signature, read_signatures
+from tfq_llm.serving.signatures import Signature, read_signatures
 
 _TEXT = b"a text of some words to warm up with"
-_FEATURES = tf.train.Features(feature={"text": tf.train.Feature(bytes_list=tf.train.BytesList(value=[_TEXT]))})
+_FEATURES = tf.train.Features(feature={TEXT: tf.train.Feature(bytes_list=tf.train.BytesList(value=[_TEXT]))})
 _EXAMPLE = tf.train.Example(features=_FEATURES).SerializeToString()
 
 

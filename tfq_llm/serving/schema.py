@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 import tfq_llm
+from tfq_llm.exported.signatures import CLASSIFY_SIGNATURE, DEFAULT_SIGNATURE, EMBEDDING, TEXT
 from tfq_llm.serving.model_api import ShotsRequest
 from tfq_llm.serving.service import Service
 
@@ -42,9 +43,9 @@ def _requests(service: Service) -> dict[str, Any]:
     facts = service.versions.model().facts
     number = {"type": "number", "minimum": -3e38, "maximum": 3e38}
     vector = {"type": "array", "items": number, "minItems": facts.embedding_dim, "maxItems": facts.embedding_dim}
-    name, value = ("text", _TEXT) if facts.task == "text" else ("embedding", vector)
+    name, value = (TEXT, _TEXT) if facts.task == "text" else (EMBEDDING, vector)
     some = {"type": "array", "minItems": 1, "maxItems": service.settings.limits.request_rows}
-    signature = {"signature_name": {"type": "string", "enum": ["", "serving_default"]}}
+    signature = {"signature_name": {"type": "string", "enum": ["", DEFAULT_SIGNATURE]}}
     rows = {"anyOf": [{**some, "items": value}, {**some, "items": _object({name: value}, [name])}]}
     by_row = _object({**signature, "instances": rows}, ["instances"])
     columns = {"anyOf": [{**some, "items": value}, _object({name: {**some, "items": value}}, [name])]}
@@ -53,12 +54,12 @@ def _requests(service: Service) -> dict[str, Any]:
     context = {"type": "object", "properties": {"text": _ONE_TEXT}, "additionalProperties": _FEATURE}
     examples = {**some, "items": features}
     classify = _object(
-        {"signature_name": {"type": "string", "enum": ["classify"]}, "examples": examples, "context": context},
+        {"signature_name": {"type": "string", "enum": [CLASSIFY_SIGNATURE]}, "examples": examples, "context": context},
         ["signature_name", "examples"],
     )
     measured: dict[str, Any] = {"type": "string"} if facts.task == "text" else vector
     shots = ShotsRequest.model_json_schema()
-    options = {key: option for key, option in shots["properties"].items() if key not in ("text", "embedding")}
+    options = {key: option for key, option in shots["properties"].items() if key not in (TEXT, EMBEDDING)}
     return {
         "BinaryString": _BINARY,
         "PredictRequest": {"oneOf": [by_row, by_column]},

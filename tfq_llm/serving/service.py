@@ -8,13 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from tfq_llm.exported.signatures import DEFAULT_SIGNATURE
 from tfq_llm.serving.batching import Batcher, Tensors
 from tfq_llm.serving.errors import malformed
 from tfq_llm.serving.metrics import Metrics
 from tfq_llm.serving.models import ServedModel
 from tfq_llm.serving.settings import ServerSettings
 from tfq_llm.serving.shots import Machines
-from tfq_llm.serving.signatures import DEFAULT_SIGNATURE
 from tfq_llm.serving.versions import ModelVersions
 
 

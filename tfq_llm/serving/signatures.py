@@ -12,8 +12,6 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from tfq_llm.errors import InputError
 
-DEFAULT_SIGNATURE = "serving_default"
-CLASSIFY_METHOD = "tensorflow/serving/classify"
 _INTERNAL = "__saved_model_init_op"
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from fastapi import APIRouter, Request, Response
 
+from tfq_llm.exported.signatures import DEFAULT_SIGNATURE
 from tfq_llm.serving import errors
 from tfq_llm.serving.errors import RequestError, malformed
 from tfq_llm.serving.examples import check_classifies, read_examples, results
@@ -18,7 +19,7 @@ from tfq_llm.serving.models import ServedModel
 from tfq_llm.serving.replies import ClassifyReply, ColumnsReply, ErrorReply, MetadataReply, RowsReply, StatusReply, json_reply
 from tfq_llm.serving.requests import deadline_of, notes, read, service_of
 from tfq_llm.serving.routes import plain_router
-from tfq_llm.serving.signatures import DEFAULT_SIGNATURE, Signature
+from tfq_llm.serving.signatures import Signature
 from tfq_llm.serving.tensors import columnar, predictions, read_inputs, read_object, signature_name
 from tfq_llm.serving.versions import VersionStatus
 
