@@ -101,7 +101,7 @@ def encoder_and_pqc(executor: str, dtype: str) -> tuple[list[tf.Tensor], list[tf
     encoder_executor = "compiled" if executor == "tfq" else executor
     layers = [
         AmplitudeEncoder(3, layers=1, executor=encoder_executor, dtype=dtype),
-        ReuploadingPQC(3, executor=executor, dtype=dtype),
+        ReuploadingPQC(3, reuploads=1, connectivity=1, executor=executor, dtype=dtype),
     ]
     for layer in layers:
         layer.build(tf.TensorShape([None, 3]))
