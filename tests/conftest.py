@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import tfq_llm  # noqa: F401  # before TensorFlow, so that tf.keras is Keras 2 in every test module
+from tests.support import two_ray_nodes
 
 
 @pytest.fixture
@@ -34,20 +32,5 @@ def fresh_process() -> Callable[..., str]:
 @pytest.fixture
 def nodes() -> Iterator[object]:
     """A Ray cluster on this machine: a head without CPUs, and two nodes with one each."""
-    from tfq_llm import ray_cluster
-
-    # First as a study does it, which keeps Ray quiet.
-    ray_cluster.import_ray()
-    from ray.cluster_utils import Cluster
-
-    memory = 80 << 20
-    head = {"num_cpus": 0, "object_store_memory": memory, "include_dashboard": False}
-    # The suite runs in two processes, and two heads on one machine get in each other's way.
-    with FileLock(Path(tempfile.gettempdir()) / "tfq-llm-test-ray.lock"):
-        made = Cluster(initialize_head=True, head_node_args=head)
-        try:
-            for _ in range(2):
-                made.add_node(num_cpus=1, object_store_memory=memory)
-            yield made
-        finally:
-            made.shutdown()
+    with two_ray_nodes() as made:
+        yield made

@@ -7,8 +7,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from filelock import FileLock
 
 TINY_HEAD = {"encoder_layers": 1, "connectivity": 1}
 GOOD = ("fine", "warm", "moving", "bright", "clever", "tender")
@@ -46,3 +48,25 @@ def kept_or_temporary(kept: Path | None, prefix: str) -> Iterator[Path]:
         yield made
     finally:
         shutil.rmtree(made, ignore_errors=True)
+
+
+@contextmanager
+def two_ray_nodes() -> Iterator[Any]:
+    """A Ray cluster on this machine: a head without CPUs, and two nodes with one each."""
+    from tfq_llm import ray_cluster
+
+    # First as a study does it, which keeps Ray quiet.
+    ray_cluster.import_ray()
+    from ray.cluster_utils import Cluster
+
+    memory = 80 << 20
+    head = {"num_cpus": 0, "object_store_memory": memory, "include_dashboard": False}
+    # The suite runs in two processes, and two heads on one machine get in each other's way.
+    with FileLock(Path(tempfile.gettempdir()) / "tfq-llm-test-ray.lock"):
+        made = Cluster(initialize_head=True, head_node_args=head)
+        try:
+            for _ in range(2):
+                made.add_node(num_cpus=1, object_store_memory=memory)
+            yield made
+        finally:
+            made.shutdown()

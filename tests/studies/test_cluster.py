@@ -7,12 +7,15 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.studies.doubles import HERE, asks, entry, rows_of_slow_study, slow_study
+from tests.support import two_ray_nodes
 from tfq_llm import ray_cluster
 from tfq_llm.errors import InputError
 from tfq_llm.studies import cluster
@@ -22,6 +25,15 @@ from tfq_llm.studies.store import Store
 from tfq_llm.studies.worker import Expected
 
 PERFORM = f"{HERE}:perform"
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[Any]:
+    """The same ones for all tests, of which the last loses one."""
+    with two_ray_nodes() as made:
+        yield made
+
+
 needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="the extra [cluster] is not installed")
 
 
@@ -58,7 +70,7 @@ def test_a_trial_on_a_cluster_that_takes_too_long_is_stopped(  # type: ignore[no
     store = Store(tmp_path / "study")
     hangs, dies = entry(1, method="hangs"), entry(2, method="dies")
     before = signal.getsignal(signal.SIGTERM)
-    with cluster.RayWorkers(nodes.address, store.url, perform=PERFORM, timeout=8.0) as workers:
+    with cluster.RayWorkers(nodes.address, store.url, perform=PERFORM, timeout=5.0) as workers:
         assert signal.getsignal(signal.SIGTERM) is before
         # Those that wait for their turn meanwhile are not counted as slow.
         others = [entry(number) for number in range(3, 9)]
