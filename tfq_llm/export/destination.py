@@ -18,15 +18,15 @@ class Destination:
 
     Attributes:
         model: the directory NAME.
-        version: a whole number of at least 1.
+        version: a whole number of at least 1; None for the next one.
     """
 
     model: Path
-    version: int
+    version: int | None
 
     @classmethod
     def parsed(cls, to: Path) -> Destination:
-        """NAME/VERSION; or NAME, whose next free version is taken.
+        """NAME/VERSION; or NAME, for its next version.
 
         Raises:
             InputError: the version is not a whole number, the name cannot be part of an address, or the version is there already.
@@ -35,8 +35,7 @@ class Destination:
         if _LOOKS_LIKE_A_VERSION.fullmatch(path.name) or _is_model(path.parent):
             destination = cls(path.parent, parse_version(path.name))
         else:
-            taken = model_versions(path) if path.is_dir() else ()
-            destination = cls(path, taken[-1] + 1 if taken else 1)
+            destination = cls(path, None)
         destination._check()
         return destination
 
@@ -45,10 +44,9 @@ class Destination:
         """The model's name, which is part of its address on a server."""
         return self.model.name
 
-    @property
-    def directory(self) -> Path:
-        """NAME/VERSION."""
-        return self.model / str(self.version)
+    def next_version(self) -> int:
+        """The version after the newest that is there; 1 for the first."""
+        return max(model_versions(self.model), default=0) + 1 if self.model.is_dir() else 1
 
     def _check(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.name):
@@ -58,10 +56,10 @@ class Destination:
             )
         if self.model.exists() and not self.model.is_dir():
             raise InputError(f"'{self.model}' is a file: give a directory, as in --to saved_models/movie-reviews.")
-        if self.directory.exists():
+        if self.version is not None and (self.model / str(self.version)).exists():
             raise InputError(
-                f"'{self.directory}' exists already, and a version is never overwritten: leave the version out for the next "
-                "one, or delete that directory."
+                f"'{self.model / str(self.version)}' exists already, and a version is never overwritten: leave the version out "
+                "for the next one, or delete that directory."
             )
 
 
