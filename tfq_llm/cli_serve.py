@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tfq_llm.cli_options import TextColumn, tensorflow, this_command
+from tfq_llm.cli_options import TextColumn, public_command, tensorflow
 from tfq_llm.cli_stopping import GOES_ON, KEEPS_NOTHING, stoppable, stoppable_by_sigterm
 
 
@@ -26,7 +26,7 @@ def export(
     with stoppable_by_sigterm(KEEPS_NOTHING), tensorflow():
         from tfq_llm.pipelines.export import export as run_export
 
-        print(run_export(run, to, signature, head_only, this_command()))
+        print(run_export(run, to, signature, head_only, public_command()))
 
 
 def keep_head(
