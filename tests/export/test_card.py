@@ -56,7 +56,7 @@ def test_a_run_is_exported_by_the_command(config, tmp_path, capsys):
     assert "--head-only" in capsys.readouterr().err
     assert not (tmp_path / "models").exists()
     assert main([*arguments, "--head-only"]) == 0
-    assert "models/blobs/1" in capsys.readouterr().out
+    assert f"the model 'blobs', version 1, to {tmp_path}/models/blobs/1" in capsys.readouterr().out
     origin = Provenance.of_run(tmp_path / "run")
     card = (tmp_path / "models" / "blobs" / "1" / "card.md").read_text()
     assert [result.head for result in origin.results] == ["logistic regression", "SVC", "quantum head"]
