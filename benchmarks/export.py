@@ -1,6 +1,12 @@
-"""What folding the circuits is worth: requests to a head, embeddings in, in three forms, in turns.
+"""What folding the circuits is worth, and what it costs in digits.
 
-Prints the table of docs/serving.md; `python -m benchmarks.export`.
+    python -m benchmarks.export
+
+prints the table of docs/serving.md: requests to a head, embeddings in, in three forms, in turns.
+
+    python -m benchmarks.export --exported DIR --model RUN
+
+prints how far an exported model is from the run or saved head it was made of.
 """
 
 from __future__ import annotations
@@ -14,7 +20,9 @@ import numpy as np
 import tensorflow as tf
 import typer
 
+import tfq_llm
 from benchmarks import machine
+from benchmarks.exported_logits import largest_difference
 from benchmarks.report import milliseconds, number, table
 from benchmarks.timing import in_turns
 from tfq_llm.config import HeadConfig
@@ -87,12 +95,28 @@ def _call(form: Request, embeddings: np.ndarray) -> Callable[[], np.ndarray]:
     return lambda: form(embeddings)
 
 
+def difference(exported: Path, model: Path, count: int) -> str:
+    """One line: the largest difference of logits on so many texts of the default data, in an order of seed 0."""
+    found = tfq_llm.data.load(tfq_llm.data.DEFAULT).deduplicated().texts
+    texts = [found[row] for row in np.random.default_rng(0).permutation(len(found))[:count]]
+    largest = largest_difference(tfq_llm.load_run(model), exported, texts)
+    return f"largest difference of logits on {len(texts):,} texts of {tfq_llm.data.DEFAULT}: {largest:.1e}"
+
+
 def main(
     qubits: Annotated[list[int] | None, typer.Option(help="Give it again for more; by default 4 to 12.")] = None,
     rounds: Annotated[int, typer.Option(min=1, help="In each, every form is timed.")] = 5,
     burst: Annotated[float, typer.Option(min=0, help="Seconds for which a form is timed in a round.")] = 0.3,
+    exported: Annotated[Path | None, typer.Option(metavar="DIR", help="Compare this exported model's logits instead.")] = None,
+    model: Annotated[Path | None, typer.Option(metavar="RUN", help="With those of the run or saved head it was made of.")] = None,
+    texts: Annotated[int, typer.Option(min=1, help="How many of the default data are compared.")] = 1000,
 ) -> None:
-    """Measure and print tables."""
+    """Measure and print tables; or compare an exported model with what it was made of."""
+    if exported is not None and model is not None:
+        print(difference(exported, model, texts))
+        return
+    if exported is not None or model is not None:
+        raise typer.BadParameter("give both --exported and --model, or neither.")
     described = machine.describe(f"python -m benchmarks.export --rounds {rounds} --burst {burst:g}")
     chosen = tuple(qubits or QUBITS)
     print(table(("", ""), described) + "\n")

@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import platformdirs
@@ -115,39 +115,6 @@ def is_intact(directory: Path) -> bool:
     except (OSError, ValueError):
         return False
     return manifest == directory_digests(directory)
-
-
-@contextmanager
-def new_directory(target: Path) -> Iterator[Path]:
-    """Yields a new empty directory beside `target`; when the block ends well, puts it on disk and moves it there in one step.
-
-    Nothing is ever replaced. When the block fails, or the disk is full, nothing remains, directories made for it included.
-
-    Raises:
-        InputError: `target` exists when it would be moved there, or its parent cannot be made or written.
-    """
-    parent = target.parent
-    made = [path for path in (parent, *parent.parents) if not path.exists()]
-    try:
-        writable_directory(parent, "Choose another place.")
-        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=parent))
-        try:
-            yield temporary
-            temporary.chmod(0o777 & ~_umask())
-            for path in (*temporary.rglob("*"), temporary):
-                to_disk(path)
-            if target.exists():
-                raise InputError(f"'{target}' exists already, and nothing is overwritten: choose another place.")
-            temporary.rename(target)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
-        to_disk(parent)
-    except BaseException:
-        for path in made:
-            with suppress(OSError):
-                path.rmdir()
-        raise
 
 
 def to_disk(path: Path) -> None:

@@ -64,5 +64,15 @@ def tensorflow() -> Iterator[None]:
 
 
 def this_command() -> str:
-    """The command as it was given, for reports and cards."""
+    """The command as it was given, for a report from which it is to be given again."""
     return shlex.join(["tfq-llm", *sys.argv[1:]])
+
+
+def public_command() -> str:
+    """The command for a card, which goes to others: of absolute paths, which tell of this machine, only the last part."""
+    return shlex.join(["tfq-llm", *map(_without_place, sys.argv[1:])])
+
+
+def _without_place(word: str) -> str:
+    option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+    return f"{option}{equals}{Path(value).name if Path(value).is_absolute() else value}"

@@ -7,14 +7,19 @@ from typing import Annotated
 
 import typer
 
-from tfq_llm.cli_options import TextColumn, tensorflow, this_command
+from tfq_llm.cli_options import TextColumn, public_command, tensorflow
 from tfq_llm.cli_stopping import GOES_ON, KEEPS_NOTHING, stoppable, stoppable_by_sigterm
 
 
 def export(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run directory.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run directory, or a saved head.")],
     to: Annotated[
-        Path, typer.Option(metavar="NAME[/VERSION]", help="Such as saved_models/movie-reviews. Default version: the next one.")
+        Path,
+        typer.Option(
+            metavar="DIR/NAME[/VERSION]",
+            help="Such as served/movie-reviews, or served/movie-reviews/3: a last part that is a number is the version, and one "
+            "like v2 or 1.0 is refused. Default version: the next one.",
+        ),
     ],
     signature: Annotated[
         str,
@@ -22,11 +27,14 @@ def export(
     ] = "plain",
     head_only: Annotated[bool, typer.Option("--head-only", help="Without the sentence encoder: embeddings in.")] = False,
 ) -> None:
-    """Write a trained model as a SavedModel that stock TensorFlow Serving can load, with a model card."""
+    """Write a trained model as a SavedModel that stock TensorFlow Serving can load, with a model card.
+
+    NAME is a directory of its own, with a folder for every version: not within another model's, nor a saved head's or a run's.
+    """
     with stoppable_by_sigterm(KEEPS_NOTHING), tensorflow():
         from tfq_llm.pipelines.export import export as run_export
 
-        print(run_export(run, to, signature, head_only, this_command()))
+        print(run_export(run, to, signature, head_only, public_command()))
 
 
 def keep_head(

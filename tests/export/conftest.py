@@ -21,18 +21,6 @@ from tfq_llm.training import TrainedModel
 CLASSES = ("negative", "positive")
 SMALL = {"encoder_layers": 2, "connectivity": 2, "encoder_connectivity": 2}
 
-# Runs before the code of a process in which nothing that trains can be imported.
-STOCK_ONLY = """
-import sys
-FORBIDDEN = {"tensorflow_quantum", "tfq_llm", "cirq", "numba", "tensorflow_hub", "tf_keras", "tensorflow_serving"}
-class Refuse:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in FORBIDDEN:
-            raise ImportError(f"{name} is not on this server")
-sys.meta_path.insert(0, Refuse())
-import numpy as np, tensorflow as tf, tensorflow_text
-"""
-
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:

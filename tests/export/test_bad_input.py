@@ -49,11 +49,43 @@ def test_versions_are_taken_in_order_and_never_overwritten(head_model, origin, t
         write("m/next")
 
 
-@pytest.mark.parametrize("version", ["0", "01", "1.5", "-1", "v2", "9223372036854775808"])
+@pytest.mark.parametrize("version", ["0", "01", "1.5", "-1", "v2", "version-2", "9223372036854775808"])
 def test_a_version_is_a_whole_number(version, head_model, origin, tmp_path):
     with pytest.raises(InputError, match="is not a version"):
         export_model(head_model(), origin, tmp_path / "m" / version, command="", head_only=True)
     assert everything(tmp_path) == []
+
+
+def test_what_could_be_a_version_or_a_model_is_refused_whichever_is_there_first(head_model, origin, tmp_path):
+    write = lambda to: export_model(head_model(), origin, tmp_path / to, command="", head_only=True)  # noqa: E731
+    written = write("first/reviews/abc")
+    assert (written, exported.load(written).facts.name) == (tmp_path / "first" / "reviews" / "abc" / "1", "abc")
+    for to in ("first/reviews", "first/reviews/2"):
+        with pytest.raises(InputError, match=r"'.*/first/reviews' holds the exported model 'abc'.*--to .*/first/reviews/NAME"):
+            write(to)
+    write("second/reviews")
+    with pytest.raises(InputError, match=r"'abc' is not a version.*--to .*/second/reviews for its next version"):
+        write("second/reviews/abc")
+    with pytest.raises(InputError, match="is a SavedModel"):
+        write("second/reviews/1/abc")
+    assert sorted(path.name for path in (tmp_path / "second" / "reviews").iterdir()) == ["1"]
+
+
+def test_no_model_is_exported_into_a_saved_head_or_a_run(head_model, origin, tmp_path):
+    saved = Path(shutil.copytree(Path(__file__).parents[2] / "saved_models" / "movie-reviews", tmp_path / "movie-reviews"))
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "versions.json").write_text("{}")
+    before = everything(tmp_path)
+    for to, message in (
+        (saved, "is a saved head.*such as --to served/movie-reviews"),
+        (saved / "1", "is a saved head"),
+        (saved / "mine", "is a saved head"),
+        (run, "is a run.*such as --to served/run"),
+    ):
+        with pytest.raises(InputError, match=message):
+            export_model(head_model(), origin, to, command="", head_only=True)
+    assert everything(tmp_path) == before
 
 
 @pytest.mark.parametrize("name", ["with space", ".hidden", "naïve"])

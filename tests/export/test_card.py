@@ -56,7 +56,7 @@ def test_a_run_is_exported_by_the_command(config, tmp_path, capsys):
     assert "--head-only" in capsys.readouterr().err
     assert not (tmp_path / "models").exists()
     assert main([*arguments, "--head-only"]) == 0
-    assert "models/blobs/1" in capsys.readouterr().out
+    assert f"the model 'blobs', version 1, to {tmp_path}/models/blobs/1" in capsys.readouterr().out
     origin = Provenance.of_run(tmp_path / "run")
     card = (tmp_path / "models" / "blobs" / "1" / "card.md").read_text()
     assert [result.head for result in origin.results] == ["logistic regression", "SVC", "quantum head"]
@@ -65,6 +65,24 @@ def test_a_run_is_exported_by_the_command(config, tmp_path, capsys):
     assert exported.load(tmp_path / "models" / "blobs").facts.task == "embeddings"
     assert main([*arguments, "--head-only", "--signature", "onnx"]) == 2
     assert "plain, tfq" in capsys.readouterr().err
+
+
+def test_a_card_tells_nothing_of_the_machine_it_was_made_on(config, tmp_path, monkeypatch):
+    train(config, tmp_path / "runs" / "mine")
+    monkeypatch.chdir(tmp_path)
+    for given, shown in (
+        (["runs/mine", "--to", str(tmp_path / "served" / "few")], "runs/mine --to few"),
+        ([str(tmp_path / "runs" / "mine"), f"--to={tmp_path}/served/few"], "mine --to=few"),
+        (["runs/mine", "--to", "served/few"], "runs/mine --to served/few"),
+    ):
+        arguments = ["export", *given, "--head-only"]
+        monkeypatch.setattr("sys.argv", ["tfq-llm", *arguments])
+        assert main(arguments) == 0
+        written = exported.version_directory(tmp_path / "served" / "few")
+        card = (written / "card.md").read_text()
+        assert f"    tfq-llm export {shown} --head-only\n" in card
+        for file in (*written.glob("*.json"), written / "card.md"):
+            assert str(tmp_path) not in file.read_text()
 
 
 def test_a_run_without_weights_is_refused(tmp_path, capsys):

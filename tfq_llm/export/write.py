@@ -12,7 +12,6 @@ from pathlib import Path
 import tensorflow as tf
 
 import tfq_llm
-from tfq_llm.cache import new_directory
 from tfq_llm.checks import one_of
 from tfq_llm.encoders import SentenceEncoder
 from tfq_llm.errors import InputError
@@ -22,6 +21,7 @@ from tfq_llm.export.circuit_files import write_circuit
 from tfq_llm.export.circuit_operations import circuit_operations
 from tfq_llm.export.destination import Destination
 from tfq_llm.export.head import HeadParts
+from tfq_llm.export.new_version import new_version
 from tfq_llm.export.operators import check_operators
 from tfq_llm.export.serving_model import ServingHead, ServingModel
 from tfq_llm.export.warmup import write_warmup
@@ -50,7 +50,8 @@ def export_model(
     Args:
         trained: from `load_run`, or made by hand.
         origin: for the card, such as `Provenance.of_run(path)`.
-        to: NAME/VERSION; or NAME, for its next version. VERSION is a whole number of at least 1.
+        to: NAME/VERSION; or NAME, for its next version. VERSION is a whole number of at least 1; a last part that reads as a
+            version and is none, such as v2, is refused.
         command: what the card says that made it.
         signature: "plain" for operators of TensorFlow and TF-Text alone; "tfq" for a circuit on TensorFlow Quantum's, which
             can also sample.
@@ -60,8 +61,9 @@ def export_model(
         The version's directory.
 
     Raises:
-        InputError: the version exists or is none, the place cannot be written or is full, the model cannot read texts (then
-            `head_only` is needed), its head is of an unknown kind, or its sentence encoder has operators of other libraries.
+        InputError: the version exists, is none or is being written, the place is another model's, cannot be written or is full,
+            the model cannot read texts (then `head_only` is needed), its head is of an unknown kind, or its sentence encoder has
+            operators of other libraries.
         ExportMismatchError: what was written does not compute what was trained.
     """
     one_of("signature", signature, SIGNATURES)
@@ -71,10 +73,11 @@ def export_model(
         raise InputError("this run was trained on given embeddings, so there is no sentence encoder to export: give --head-only.")
     parts = HeadParts.of(trained.head)
     circuit, serves = _circuit(parts, signature)
-    facts = _facts(destination, trained, parts, encoder, signature, serves)
     model = ServingModel(ServingHead(parts, circuit, trained.class_names), encoder, parts.input_dim)
     try:
-        with new_directory(destination.directory) as directory:
+        with new_version(destination) as new:
+            directory = new.directory
+            facts = _facts(destination.name, new.number, trained, parts, encoder, signature, serves)
             model.save(directory)
             check_operators(directory, allow_tfq=signature == "tfq")
             write_warmup(directory, destination.name, parts.input_dim if encoder is None else None)
@@ -86,10 +89,10 @@ def export_model(
     except (OSError, tf.errors.OpError) as error:
         reason = _reason(error)
         raise InputError(
-            f"cannot write the model to '{destination.directory}': {reason}. Nothing of it was left there; make room, or choose "
+            f"cannot write the model to '{destination.model}': {reason}. Nothing of it was left there; make room, or choose "
             "another place."
         ) from error
-    return destination.directory
+    return new.target
 
 
 def _reason(error: OSError | tf.errors.OpError) -> str:
@@ -115,7 +118,8 @@ def _circuit(parts: HeadParts, signature: str) -> tuple[tf.Module, Sampled | Non
 
 
 def _facts(
-    destination: Destination,
+    name: str,
+    version: int,
     trained: TrainedModel,
     parts: HeadParts,
     encoder: SentenceEncoder | None,
@@ -125,8 +129,8 @@ def _facts(
     pqc, dense = parts.pqc, parts.logits
     versions = {"tfq_llm": tfq_llm.__version__, "python": platform.python_version()}
     return ModelFacts(
-        name=destination.name,
-        version=destination.version,
+        name=name,
+        version=version,
         task="embeddings" if encoder is None else "text",
         class_names=trained.class_names,
         signature="tfq" if signature == "tfq" else "plain",

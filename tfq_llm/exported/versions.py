@@ -21,17 +21,25 @@ def parse_version(text: str) -> int:
     return int(text)
 
 
+def folders(directory: Path) -> list[Path]:
+    """The folders in a directory, sorted.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        return sorted(path for path in directory.iterdir() if path.is_dir())
+    except OSError as error:
+        raise InputError(f"cannot read the directory '{directory}': {error.strerror}.") from error
+
+
 def model_versions(directory: Path) -> tuple[int, ...]:
     """The versions in a model's directory, rising; folders with other names are none.
 
     Raises:
         InputError: it cannot be read.
     """
-    try:
-        names = [entry.name for entry in directory.iterdir() if entry.is_dir()]
-    except OSError as error:
-        raise InputError(f"cannot read the directory '{directory}': {error.strerror}.") from error
-    found = (int(name) for name in names if re.fullmatch(r"[1-9][0-9]*", name))
+    found = (int(path.name) for path in folders(directory) if re.fullmatch(r"[1-9][0-9]*", path.name))
     return tuple(sorted(version for version in found if version <= MAX_VERSION))
 
 

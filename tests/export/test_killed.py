@@ -1,0 +1,118 @@
+"""Exports that are killed, told to end, or several at once: every version is whole, and nothing else stays."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tfq_llm import InputError, exported
+from tfq_llm.cli import main
+from tfq_llm.export import export_model
+from tfq_llm.pipelines.train import train
+
+# The command, waiting at one moment until it is stopped.
+COMMAND = """
+import importlib, sys, time
+from tfq_llm.cli import main
+module, _, name = sys.argv[1].rpartition(".")
+def wait_here(*_):
+    print("here", flush=True)
+    time.sleep(600)
+setattr(importlib.import_module(module), name, wait_here)
+sys.exit(main(sys.argv[2:]))
+"""
+HALF_WRITTEN, READY_TO_MOVE = "tfq_llm.export.write.write_warmup", "tfq_llm.export.new_version.to_disk"
+
+
+@contextmanager
+def waiting(moments: list[str], run: Path, to: Path) -> Iterator[list[subprocess.Popen[str]]]:
+    """Processes of the command, each at its moment."""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", COMMAND, moment, "export", str(run), "--to", str(to), "--head-only"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            # A test run in the background of a shell has it ignored, and so would its processes.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
+        for moment in moments
+    ]
+    try:
+        for process in processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "here\n", process.communicate()[1]
+        yield processes
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+
+
+@pytest.mark.slow
+def test_what_killed_exports_leave_goes_with_the_next_export_and_running_ones_are_left_alone(config, tmp_path, capsys, caplog):
+    train(config, tmp_path / "run")
+    model = tmp_path / "served" / "blobs"
+    command = ["export", str(tmp_path / "run"), "--to", str(model), "--head-only"]
+    caplog.set_level(logging.INFO, "tfq_llm.export")
+    caplog.clear()
+    with waiting([HALF_WRITTEN, READY_TO_MOVE], tmp_path / "run", model) as processes:
+        running = {".1.unfinished", ".2.unfinished"}
+        assert {path.name for path in model.iterdir()} == running
+        # A third one takes the next version, and one that names theirs is told.
+        assert main(command) == 0
+        assert {path.name for path in model.iterdir()} == {*running, "3"}
+        assert main([*command[:3], f"{model}/1", "--head-only"]) == 2
+        assert "another export is writing" in capsys.readouterr().err
+        assert not caplog.messages
+        for process in processes:
+            process.kill()
+            process.wait()
+    assert {path.name for path in model.iterdir()} == {*running, "3"}
+    (model / ".7.abcdefgh").mkdir()  # as earlier versions of this package left them
+    assert main(command) == 0
+    assert sorted(path.name for path in model.iterdir()) == ["3", "4"]
+    assert [message.partition(",")[0] for message in caplog.messages] == [
+        f"Deleted '{model / name}'" for name in (".1.unfinished", ".2.unfinished", ".7.abcdefgh")
+    ]
+    for version in (3, 4):
+        assert exported.load(model / str(version)).facts.version == version
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("sent", "code", "word"), [(signal.SIGTERM, 143, "terminated"), (signal.SIGINT, 130, "interrupted")])
+def test_an_export_that_is_told_to_end_leaves_nothing(sent, code, word, config, tmp_path):
+    train(config, tmp_path / "run")
+    with waiting([HALF_WRITTEN], tmp_path / "run", tmp_path / "served" / "blobs") as [process]:
+        process.send_signal(sent)
+        said = process.communicate(timeout=60)[1]
+    assert process.returncode == code, said
+    assert f"tfq-llm: {word}. Nothing of it is kept" in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "served").exists()
+
+
+def test_two_exports_of_one_version_that_began_at_once(head_model, origin, tmp_path, monkeypatch):
+    """The second sees version 1 free, and by the time that it takes it the first has finished it."""
+    from tfq_llm.export import new_version
+
+    def first(hidden: Path, held: object) -> bool:
+        monkeypatch.undo()
+        export_model(head_model(), origin, tmp_path / "m", command="", head_only=True)
+        return new_version._is_made(hidden, held)
+
+    monkeypatch.setattr(new_version, "_is_made", first)
+    second = export_model(head_model(), origin, tmp_path / "m", command="", head_only=True)
+    assert second == tmp_path / "m" / "2"
+    assert exported.load(second).facts.version == 2
+    monkeypatch.setattr(new_version, "_is_made", first)
+    with pytest.raises(InputError, match="leave the version out"):
+        export_model(head_model(), origin, tmp_path / "m" / "3", command="", head_only=True)
+    assert sorted(path.name for path in (tmp_path / "m").iterdir()) == ["1", "2", "3"]

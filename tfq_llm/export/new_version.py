@@ -1,0 +1,130 @@
+"""A version's directory grows beside its place and is moved there in one step; what a killed export left is cleared away."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from tfq_llm.cache import to_disk, writable_directory
+from tfq_llm.errors import InputError
+from tfq_llm.export.destination import Destination
+from tfq_llm.exported.versions import folders, parse_version
+
+logger = logging.getLogger(__name__)
+
+_LOCK, _GROWING = "lock", "model"
+_HIDDEN = re.compile(r"\.[1-9][0-9]*\..+")
+
+
+@dataclass(frozen=True)
+class NewVersion:
+    """A version that is being written.
+
+    Attributes:
+        number: which no other export takes meanwhile.
+        directory: where to write it, empty at first.
+        target: where it will be.
+    """
+
+    number: int
+    directory: Path
+    target: Path
+
+
+@contextmanager
+def new_version(destination: Destination) -> Iterator[NewVersion]:
+    """Takes a version and yields an empty directory for it; when the block ends well, puts it on disk and moves it to its place.
+
+    Until then it is in a hidden folder of the model's directory, `.VERSION.unfinished`. Whoever makes that folder has the
+    version, and holds a lock in it, which the system gives back when the process dies, in whatever way. Nothing is ever replaced.
+    When the block fails, or the disk is full, nothing remains, directories made for it included.
+
+    Args:
+        destination: if it says no version, the next one is taken that is not there and that no other export is writing.
+
+    Raises:
+        InputError: the version is there, another export is writing it, or the model's directory cannot be made or written.
+    """
+    model = destination.model
+    made = [path for path in (model, *model.parents) if not path.exists()]
+    try:
+        writable_directory(model, "Choose another place.")
+        _clear_away(model)
+        with ExitStack() as held:
+            number, hidden = _taken(destination, held)
+            new = NewVersion(number, hidden / _GROWING, model / str(number))
+            new.directory.mkdir()
+            yield new
+            for path in (*new.directory.rglob("*"), new.directory):
+                to_disk(path)
+            if new.target.exists():
+                raise InputError(f"'{new.target}' was put there meanwhile, and nothing is overwritten: choose another version.")
+            new.directory.rename(new.target)
+            to_disk(model)
+    except BaseException:
+        for path in made:
+            with suppress(OSError):
+                path.rmdir()
+        raise
+
+
+def _clear_away(model: Path) -> None:
+    """Deletes what killed exports left, and says so. What a running one is writing is locked."""
+    for hidden in (path for path in folders(model) if _HIDDEN.fullmatch(path.name)):
+        # What another user left, say, is in nobody's way.
+        with suppress(OSError), ExitStack() as held:
+            if _is_locked(hidden, held):
+                size = sum(path.stat().st_size for path in hidden.rglob("*") if path.is_file())
+                shutil.rmtree(hidden)
+                logger.info("Deleted '%s', %.1f MB that an export left when it was killed.", hidden, size / 1e6)
+
+
+def _taken(destination: Destination, held: ExitStack) -> tuple[int, Path]:
+    """A version that this process alone writes, and the hidden folder for it, which is deleted when `held` ends."""
+    for number in [destination.version] if destination.version else count(destination.next_version()):
+        hidden = destination.model / f".{parse_version(str(number))}.unfinished"
+        # Another export may have finished this version since it was looked for.
+        if _is_made(hidden, held) and not (destination.model / str(number)).exists():
+            return number, hidden
+    raise InputError(
+        f"another export is writing '{destination.model / str(destination.version)}': wait for it, or leave the version out "
+        "for the next one."
+    )
+
+
+def _is_made(hidden: Path, held: ExitStack) -> bool:
+    """Makes and locks a hidden folder, unless another process has it."""
+    while True:
+        try:
+            hidden.mkdir()
+        except FileExistsError:
+            return False
+        try:
+            if _is_locked(hidden, held):
+                held.callback(shutil.rmtree, hidden, ignore_errors=True)
+                return True
+        except OSError:  # of a file system that has no locks
+            shutil.rmtree(hidden, ignore_errors=True)
+            raise
+
+
+def _is_locked(hidden: Path, held: ExitStack) -> bool:
+    """Locks a hidden folder until `held` ends, unless another process has locked it or deletes it."""
+    with ExitStack() as opened:
+        try:
+            file = opened.enter_context((hidden / _LOCK).open("w"))
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            mine = os.path.samestat(os.fstat(file.fileno()), (hidden / _LOCK).stat())
+        except (BlockingIOError, FileNotFoundError):
+            return False
+        if mine:
+            held.enter_context(opened.pop_all())
+        return mine
