@@ -22,7 +22,7 @@ import typer
 
 import tfq_llm
 from benchmarks import machine
-from benchmarks.exported_logits import largest_difference
+from benchmarks.exported_logits import largest_differences
 from benchmarks.report import milliseconds, number, table
 from benchmarks.timing import in_turns
 from tfq_llm.config import HeadConfig
@@ -96,11 +96,12 @@ def _call(form: Request, embeddings: np.ndarray) -> Callable[[], np.ndarray]:
 
 
 def difference(exported: Path, model: Path, count: int) -> str:
-    """One line: the largest difference of logits on so many texts of the default data, in an order of seed 0."""
+    """One line: the largest differences on so many texts of the default data, in an order of seed 0."""
     found = tfq_llm.data.load(tfq_llm.data.DEFAULT).deduplicated().texts
     texts = [found[row] for row in np.random.default_rng(0).permutation(len(found))[:count]]
-    largest = largest_difference(tfq_llm.load_run(model), exported, texts)
-    return f"largest difference of logits on {len(texts):,} texts of {tfq_llm.data.DEFAULT}: {largest:.1e}"
+    logits, probabilities = largest_differences(tfq_llm.load_run(model), exported, texts)
+    where = f"on {len(texts):,} texts of {tfq_llm.data.DEFAULT}"
+    return f"largest difference {where}: logits {logits:.1e}, probabilities {probabilities:.1e}"
 
 
 def main(

@@ -8,8 +8,10 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from scipy.special import softmax
 
 from benchmarks.stock_process import PREAMBLE
 from tfq_llm import InputError, exported
@@ -26,8 +28,15 @@ np.save(sys.argv[3], np.concatenate(parts))
 """
 
 
-def largest_difference(trained: TrainedModel, directory: Path, texts: Sequence[str]) -> float:
-    """The largest |exported − trained| of all logits of texts; the exported model is in a stock process.
+class Differences(NamedTuple):
+    """The largest |exported − trained| of all logits, and of all probabilities."""
+
+    logits: float
+    probabilities: float
+
+
+def largest_differences(trained: TrainedModel, directory: Path, texts: Sequence[str]) -> Differences:
+    """How far an exported model is from what it was exported from; the exported one is in a stock process.
 
     Args:
         trained: the model before it was exported.
@@ -46,7 +55,8 @@ def largest_difference(trained: TrainedModel, directory: Path, texts: Sequence[s
             f"'{path}' cannot be compared: give a model that was trained without shots and noise, and exported with neither "
             "--head-only nor --signature tfq."
         )
-    return float(np.abs(_stock_logits(path, texts) - predict_logits(trained.head, trained.embed(texts))).max())
+    pair = np.stack([_stock_logits(path, texts), predict_logits(trained.head, trained.embed(texts))])
+    return Differences(*(float(np.abs(a - b).max()) for a, b in (pair, softmax(pair.astype(np.float64), axis=-1))))
 
 
 def _stock_logits(path: Path, texts: Sequence[str]) -> np.ndarray:
