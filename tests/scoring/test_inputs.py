@@ -185,5 +185,5 @@ def test_without_pyarrow_parquet_names_the_extra(tmp_path, monkeypatch):
     write_parquet(tmp_path / "a.parquet", 3)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.delitem(sys.modules, "tfq_llm.scoring.parquet", raising=False)
-    with pytest.raises(InputError, match=r"install 'tfq-llm\[parquet\]'"):
+    with pytest.raises(InputError, match=r"pip install '\.\[parquet\]'"):
         open_input(tmp_path / "a.parquet")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import errno
+import itertools
 import json
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,10 +20,11 @@ from tests.scoring.doubles import Checksums, odd_share, texts, write_csv, write_
 from tfq_llm import InputError
 from tfq_llm.scoring import Job, job, score
 from tfq_llm.scoring.inputs import open_input
-from tfq_llm.scoring.journal import JOURNAL, Journal
+from tfq_llm.scoring.journal import JOURNAL, Journal, begun
 
 pytest.importorskip("pyarrow", reason="the extra [parquet] is not installed")
 import pandas as pd
+from pyarrow.parquet import ParquetWriter
 
 ROWS = 23
 
@@ -246,20 +249,105 @@ def test_an_output_that_is_there_is_left_alone(given):
     assert given.with_name("scored.csv").read_text() == "mine"
 
 
-def test_a_full_disk_is_told_and_what_was_scored_is_kept(given, monkeypatch):
-    appended = Journal._append
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_disk_that_is_full_at_any_step_is_told_and_what_was_scored_is_kept(suffix, tmp_path, monkeypatch):
+    path = tmp_path / "texts.jsonl"
+    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts(ROWS)) + "no\n", encoding="utf-8")
+    given_job = make(path, suffix, skip_bad_rows=True, chunk_rows=20)
+    steps = [(Journal, "_append"), (Path, "mkdir"), (Path, "replace"), (os, "fsync"), (ParquetWriter, "write_table")]
+    for moment in itertools.count():
+        left = iter(range(moment))
+        with monkeypatch.context() as patch:
+            for owner, name in steps:
+                patch.setattr(owner, name, full_disk(getattr(owner, name), left))
+            message = complaint(given_job)
+        if not message:
+            break  # there are not so many steps
+        assert "No space left on device" in message
+        assert not given_job.output.exists() or (given_job.working / JOURNAL).exists()
+        kept = begun(given_job.working)
+        assert score(given_job).found == (kept[2].rows if kept else 0)
+        expect_all(given_job.output)
+        assert len(given_job.bad_rows.read_text().splitlines()) == 1
+        assert nothing_left(tmp_path)
+        given_job.output.unlink()
+        given_job.bad_rows.unlink()
+    assert moment >= 15
 
-    def full(self, name, data):
-        if self.state.rows >= 8:
-            raise OSError(28, "No space left on device")
-        appended(self, name, data)
 
-    monkeypatch.setattr(Journal, "_append", full)
-    with pytest.raises(InputError, match=r"No space left on device.*8 rows are kept"):
-        score(make(given))
-    monkeypatch.setattr(Journal, "_append", appended)
-    assert score(make(given)).found == 8
-    expect_all(given.with_name("scored.csv"))
+def complaint(given_job: Job) -> str:
+    """Why it cannot be scored; empty if it can."""
+    try:
+        score(given_job)
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+def full_disk(function: Callable[..., object], left: Iterator[int]) -> Callable[..., object]:
+    def call(*arguments: object, **named: object) -> object:
+        if next(left, None) is None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return function(*arguments, **named)
+
+    return call
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_what_is_left_of_a_finished_scoring_takes_no_other_file_for_its_own(suffix, given, monkeypatch):
+    wanted = make(given, suffix)
+
+    def stop_before_cleaning(journal: Journal) -> None:
+        raise StoppedError
+
+    def finish_without_cleaning() -> bytes:
+        with monkeypatch.context() as patch:
+            patch.setattr(Journal, "remove", stop_before_cleaning)
+            with pytest.raises(StoppedError):
+                score(wanted)
+        assert wanted.working.exists()
+        return wanted.output.read_bytes()
+
+    # Its own file it knows, and cleans up.
+    scored = finish_without_cleaning()
+    assert score(wanted).found == ROWS
+    assert (wanted.output.read_bytes(), nothing_left(given.parent)) == (scored, True)
+    # If its file was moved away, the same command is a new scoring, as it is after cleaning up.
+    wanted.output.unlink()
+    finish_without_cleaning()
+    wanted.output.rename(given.with_name("mine"))
+    assert score(wanted).found == 0
+    assert (given.with_name("mine").read_bytes(), nothing_left(given.parent)) == (scored, True)
+    expect_all(wanted.output)
+    # Another's file in its place is left alone.
+    wanted.output.unlink()
+    finish_without_cleaning()
+    wanted.output.write_text("another's")
+    with pytest.raises(InputError, match=r"exists: delete it, or give another --output"):
+        score(wanted)
+    assert (wanted.output.read_text(), nothing_left(given.parent)) == ("another's", True)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_file_that_appears_while_it_is_scored_is_left_alone_and_no_row_is_lost(suffix, given, monkeypatch):
+    wanted = make(given, suffix)
+
+    class Slow(Checksums):
+        def score(self, texts):
+            wanted.output.write_text("another's")
+            return super().score(texts)
+
+    monkeypatch.setattr(job, "load_scorer", lambda path: Slow())
+    for _ in range(2):
+        with pytest.raises(
+            InputError, match=rf"exists and is not what is scored here: move it away.*the {ROWS} rows in .* are kept"
+        ):
+            score(wanted)
+        assert wanted.output.read_text() == "another's"
+    wanted.output.unlink()
+    assert score(wanted).found == ROWS
+    expect_all(wanted.output)
+    assert nothing_left(given.parent)
 
 
 def test_two_processes_do_not_score_into_one_file(given, monkeypatch):
@@ -296,10 +384,10 @@ def test_columns_of_ours_are_not_written_twice(tmp_path):
 
 
 def killed(given_job: Job, moment: int, half: bool) -> bool:
-    """Scores in a process that kills itself at its `moment`-th step on the disk; says whether it came so far.
+    """Scores in a process that kills itself before its `moment`-th change of the disk; says whether it came so far.
 
     Args:
-        half: whether the step is half done: of what is appended, a part is written.
+        half: whether the change is half done: of what is appended, a part is written.
     """
     process = multiprocessing.get_context("fork").Process(target=_score_until, args=(given_job, moment, half))
     process.start()
@@ -311,9 +399,9 @@ def killed(given_job: Job, moment: int, half: bool) -> bool:
 def _score_until(given_job: Job, moment: int, half: bool) -> None:
     left = iter(range(moment))
 
-    def step(function: Callable[..., object]) -> Callable[..., object]:
+    def step(function: Callable[..., object], changes: Callable[..., bool]) -> Callable[..., object]:
         def call(*arguments: object, **named: object) -> object:
-            if next(left, None) is None:
+            if changes(*arguments) and next(left, None) is None:
                 if half and function is appended:
                     _, name, data = arguments
                     appended(arguments[0], name, data[: len(data) // 2])
@@ -322,14 +410,20 @@ def _score_until(given_job: Job, moment: int, half: bool) -> None:
 
         return call
 
+    # What is written survives a kill, synced or not, so a kill before a sync is one before the change behind it.
     appended = Journal._append
-    Journal._append = step(appended)
-    for name in ("replace", "unlink", "rmdir", "mkdir"):
-        setattr(Path, name, step(getattr(Path, name)))
-    os.fsync, os.truncate = step(os.fsync), step(os.truncate)
+    Journal._append = step(appended, lambda journal, name, data: bool(data))
+    Path.mkdir = step(Path.mkdir, lambda path: not path.exists())
+    for name in ("unlink", "rmdir"):
+        setattr(Path, name, step(getattr(Path, name), Path.exists))
+    Path.replace, os.truncate = step(Path.replace, always), step(os.truncate, always)
     with suppress(InputError):  # it was finished but for a few leftovers
         score(given_job)
     os._exit(0)
+
+
+def always(*arguments: object) -> bool:
+    return True
 
 
 @pytest.mark.slow
@@ -337,10 +431,9 @@ def _score_until(given_job: Job, moment: int, half: bool) -> None:
 def test_a_kill_at_any_step_loses_and_repeats_nothing(suffix, half, tmp_path):
     path = tmp_path / "texts.jsonl"
     path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts(ROWS)) + "no\n", encoding="utf-8")
-    given_job = make(path, suffix, skip_bad_rows=True, chunk_rows=10)
-    moment, kills = 0, 0
+    given_job = make(path, suffix, skip_bad_rows=True, chunk_rows=12)
+    moment = 0
     while killed(given_job, moment, half):
-        kills += 1
         # Each moment once from the beginning, and once more in a process that goes on.
         killed(given_job, moment, half)
         if given_job.output.exists() and not (given_job.working / JOURNAL).exists():
@@ -354,7 +447,7 @@ def test_a_kill_at_any_step_loses_and_repeats_nothing(suffix, half, tmp_path):
         given_job.output.unlink()
         given_job.bad_rows.unlink()
         moment += 1
-    assert kills > 15
+    assert moment >= 15
 
 
 def test_output_of_many_chunks_is_that_of_one(given):

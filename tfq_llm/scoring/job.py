@@ -19,7 +19,7 @@ from tfq_llm.errors import InputError
 from tfq_llm.progress import Progress
 from tfq_llm.scoring.chunks import Chunk, chunks, survey
 from tfq_llm.scoring.inputs import Input, open_input
-from tfq_llm.scoring.journal import Journal, State, begun, check_same, locked
+from tfq_llm.scoring.journal import JOURNAL, ROWS, Journal, State, begun, check_same, locked
 from tfq_llm.scoring.models import Scorer, Scores, load_scorer
 from tfq_llm.scoring.outputs import Output, make_output
 from tfq_llm.scoring.workers import Here, Workers
@@ -100,12 +100,8 @@ def score(job: Job) -> Summary:
                 _score_rest(job, given, journal, output, workers, scorer)
             check()
             journal.append(replace(journal.state, is_complete=True), b"", b"")
-        if not job.output.exists():
-            output.finish(journal.rows_file, job.output)
-        to_disk(job.output.parent)  # the output's name, before the working files go
-        if journal.bad_rows_file.exists():
-            journal.bad_rows_file.replace(job.bad_rows)
-        journal.remove()
+        with journal.kept():
+            _deliver(job, journal, output)
     return Summary(journal.state, found, scorer.class_names)
 
 
@@ -119,9 +115,16 @@ def _opened(job: Job, given: Input, scorer: Scorer, output: Output) -> Journal:
         "format": job.output.suffix.lower(),
     }
     there = begun(job.working)
-    if there is None or not there[2].is_complete:
-        _refuse_existing(job)
+    # The digest is written down before the finished file is moved, so a file that is neither here nor there was moved by others.
+    if there and there[2].digest and not output.finished(job.working / ROWS).exists():
+        if not job.output.exists() or file_digest(job.output) != there[2].digest:
+            logger.info("'%s' was finished and has been moved or changed since, so this is a new scoring", job.output)
+            (job.working / JOURNAL).unlink()
+            there = None
+    elif there:
+        _refuse_existing(job, there[2].rows)
     if there is None:
+        _refuse_existing(job)
         surveyed = survey(given, all_columns=job.keep_columns, skip_bad_rows=job.skip_bad_rows)
         journal = Journal(job.working, identity, surveyed._asdict(), State(counts=(0,) * len(scorer.class_names)))
         journal.append(journal.state, output.begin(), b"")
@@ -135,9 +138,32 @@ def _opened(job: Job, given: Input, scorer: Scorer, output: Output) -> Journal:
     return Journal(job.working, identity, facts, state)
 
 
-def _refuse_existing(job: Job) -> None:
-    if job.output.exists():
+def _refuse_existing(job: Job, kept: int = 0) -> None:
+    if not job.output.exists():
+        return
+    if not kept:
         raise InputError(f"'{job.output}' exists: delete it, or give another --output.")
+    raise InputError(
+        f"'{job.output}' exists and is not what is scored here: move it away and give the same command again, which goes on; the "
+        f"{kept:,} rows in '{job.working}' are kept."
+    )
+
+
+def _deliver(job: Job, journal: Journal, output: Output) -> None:
+    """Moves the finished file to its place, unless that was done before, and deletes the working files."""
+    finished = output.finished(journal.rows_file)
+    if journal.state.digest is None:
+        output.finish(journal.rows_file)
+        journal.append(replace(journal.state, digest=file_digest(finished)), b"", b"")
+    is_here = finished.exists()
+    if is_here:
+        _refuse_existing(job, journal.state.rows)
+    if journal.bad_rows_file.exists():
+        journal.bad_rows_file.replace(job.bad_rows)
+    if is_here:
+        finished.replace(job.output)
+    to_disk(job.output.parent)  # the output's name, before the working files go
+    journal.remove()
 
 
 def _score_rest(job: Job, given: Input, journal: Journal, output: Output, workers: Workers, scorer: Scorer) -> None:

@@ -31,6 +31,7 @@ class State:
         truncated: scored texts that are longer than the model reads.
         seconds: spent scoring, over all processes that took part.
         is_complete: whether that is all of the input, which did not change meanwhile.
+        digest: SHA-256 of the finished file, which counts before the file is moved to its place; None until then.
     """
 
     position: Position = START
@@ -42,6 +43,7 @@ class State:
     truncated: int = 0
     seconds: float = 0.0
     is_complete: bool = False
+    digest: str | None = None
 
 
 class Journal:
@@ -60,9 +62,10 @@ class Journal:
 
     def __init__(self, directory: Path, identity: dict[str, Any], facts: dict[str, Any], state: State) -> None:
         self.directory, self.identity, self.facts, self.state = directory, identity, facts, state
-        if not state.is_complete:  # else the files may be in their place already
-            self._cut(ROWS, state.row_bytes)
-            self._cut(BAD_ROWS, state.bad_bytes)
+        if state.digest is None:  # else the files may be in their place already
+            with self.kept():
+                self._cut(ROWS, state.row_bytes)
+                self._cut(BAD_ROWS, state.bad_bytes)
 
     @property
     def rows_file(self) -> Path:
@@ -79,16 +82,22 @@ class Journal:
             InputError: they cannot be written; what counted before still does.
         """
         grown = replace(state, row_bytes=self.state.row_bytes + len(rows), bad_bytes=self.state.bad_bytes + len(bad_rows))
-        try:
+        with self.kept():
             self._append(ROWS, rows)
             self._append(BAD_ROWS, bad_rows)
             self._write(grown)
+        self.state = grown
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Raises InputError for what cannot be written within: what counts is kept."""
+        try:
+            yield
         except OSError as error:
             raise InputError(
-                f"cannot write to '{self.directory}' ({error.strerror or error}); {self.state.rows:,} rows are kept. Mend that "
-                "and give the same command again: it goes on behind them."
+                f"cannot write to '{error.filename or self.directory}' ({error.strerror or error}); {self.state.rows:,} rows are "
+                "kept. Mend that and give the same command again: it goes on behind them."
             ) from error
-        self.state = grown
 
     def remove(self) -> None:
         """Deletes the working files, the journal last."""
@@ -132,8 +141,9 @@ def locked(directory: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise InputError(f"another process is scoring into '{directory}': wait for it, or give another --output.") from error
-        for leftover in directory.glob(f".{Path(JOURNAL).stem}.*"):
-            leftover.unlink()
+        for name in (JOURNAL, WHOLE):
+            for leftover in directory.glob(f".{Path(name).stem}.*"):
+                leftover.unlink()
         try:
             yield
         finally:

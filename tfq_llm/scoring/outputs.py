@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from tfq_llm.cache import atomic_file
 from tfq_llm.errors import InputError
 from tfq_llm.scoring.inputs import SUFFIXES, Input, Row
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 WHOLE = "whole.parquet"
-"""Beside the working file: the Parquet file while it is written."""
+"""Beside the working file: the Parquet file until it is moved to its place."""
 
 _DIGITS = 6
 _CSV_END = "\r\n"
@@ -32,8 +33,11 @@ class Output(Protocol):
     def rows(self, rows: Sequence[Row], probabilities: np.ndarray) -> bytes:
         """Rows, with class probabilities [rows, classes]."""
 
-    def finish(self, working: Path, target: Path) -> None:
-        """Makes what was appended to the working file the finished file, in one step."""
+    def finished(self, working: Path) -> Path:
+        """Where the finished file is until it is moved to its place: beside the working file, or that itself."""
+
+    def finish(self, working: Path) -> None:
+        """Makes the finished file of what was appended to the working file, in one step."""
 
 
 def make_output(target: Path, given: Input, class_names: Sequence[str], keep_columns: bool) -> Output:
@@ -65,11 +69,21 @@ def make_output(target: Path, given: Input, class_names: Sequence[str], keep_col
     return (CsvOutput if suffix == ".csv" else JsonlOutput)(kept, class_names)
 
 
-class CsvOutput:
-    """A header, then the kept columns, the row's number, its class, and a probability for each class."""
+class _Text:
+    """What both kinds of text have in common: what was appended is the finished file."""
 
     def __init__(self, kept: Sequence[str], class_names: Sequence[str]) -> None:
         self._kept, self._class_names = kept, class_names
+
+    def finished(self, working: Path) -> Path:
+        return working
+
+    def finish(self, working: Path) -> None:
+        pass
+
+
+class CsvOutput(_Text):
+    """A header, then the kept columns, the row's number, its class, and a probability for each class."""
 
     def begin(self) -> bytes:
         return _csv([[*self._kept, "row", "class", *_probability_columns(self._class_names)]])
@@ -85,15 +99,9 @@ class CsvOutput:
             for row, given in zip(rows, probabilities, strict=True)
         )
 
-    def finish(self, working: Path, target: Path) -> None:
-        working.replace(target)
 
-
-class JsonlOutput:
+class JsonlOutput(_Text):
     """An object a line: the kept columns, "row", "class", and "probabilities" by class."""
-
-    def __init__(self, kept: Sequence[str], class_names: Sequence[str]) -> None:
-        self._kept, self._class_names = kept, class_names
 
     def begin(self) -> bytes:
         return b""
@@ -106,9 +114,6 @@ class JsonlOutput:
             kept = {name: row.values[name] for name in self._kept if name in row.values}
             lines.append(_json(kept | scored) + "\n")
         return "".join(lines).encode("utf-8", "replace")
-
-    def finish(self, working: Path, target: Path) -> None:
-        working.replace(target)
 
 
 class ParquetOutput:
@@ -132,10 +137,12 @@ class ParquetOutput:
             records.append(record | dict(zip(self._probabilities, given, strict=True)))
         return self._parquet.stream_of(self._schema, records)
 
-    def finish(self, working: Path, target: Path) -> None:
-        whole = working.with_name(WHOLE)
-        self._parquet.write_parquet(working, self._schema, whole)
-        whole.replace(target)
+    def finished(self, working: Path) -> Path:
+        return working.with_name(WHOLE)
+
+    def finish(self, working: Path) -> None:
+        with atomic_file(self.finished(working)) as temporary:
+            self._parquet.write_parquet(working, self._schema, temporary)
 
 
 def _probability_columns(class_names: Sequence[str]) -> list[str]:

@@ -135,10 +135,10 @@ def _next_record(path: Path, reader: Iterator[list[str]], number: int) -> list[s
 
 
 def _carriage_returns(path: Path) -> str:
+    command = f"tr '\\r' '\\n' < {shlex.quote(str(path))} > mended{path.suffix}"
     return (
         "Lines must end with a line feed: if those of this file end with carriage returns alone, as old spreadsheets write them, "
-        f"mend it with: tr '\\r' '\\n' < {shlex.quote(str(path))} > mended{path.suffix}. A carriage return that belongs to a text must "
-        "be inside quotation marks."
+        f"mend it with: {command}. A carriage return that belongs to a text must be inside quotation marks."
     )
 
 
