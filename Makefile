@@ -108,7 +108,7 @@ tutorial: .venv/installed-dev
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False docs/tutorial.ipynb
 
 # Two at once, for many tests wait for processes; tests of one file share what they set up, so files stay together.
-PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile
+PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test: .venv/installed-dev kernels
 	$(PYTEST) -m "not campaign"

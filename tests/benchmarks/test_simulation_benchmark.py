@@ -62,7 +62,7 @@ def digest(qubits: int = 4, batch: int = 32) -> Digest:
     return Digest.of(engine_step(reference_work(qubits, batch))())
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_a_run_writes_a_page_and_its_plots(tmp_path: Path, fake_peers, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "performance.md"
     simulation.run(TINY, output, "the command", Path(sys.executable), fake_peers(vars(digest())), 60)

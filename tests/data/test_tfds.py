@@ -129,7 +129,7 @@ def test_without_a_network_the_message_names_the_offline_way(monkeypatch: pytest
 
 @pytest.mark.parametrize(
     ("module", "message"),
-    [(None, r"Install it with: pip install tfq-llm\[tfds\]"), (ModuleType("tensorflow_datasets"), "installed but broken")],
+    [(None, r"Install it with: pip install '.\[tfds\]'"), (ModuleType("tensorflow_datasets"), "installed but broken")],
 )
 def test_without_tfds_the_message_says_how_to_install_it(
     monkeypatch: pytest.MonkeyPatch, module: ModuleType | None, message: str

@@ -54,7 +54,7 @@ def test_a_file_is_scored_though_a_node_is_lost_and_what_cannot_go_on_is_told(no
     assert score(deadly).state.rows == ROWS
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_a_cluster_scores_a_file_as_this_process_does(nodes, tmp_path, monkeypatch):  # type: ignore[no-untyped-def]
     monkeypatch.setattr(job, "load_scorer", lambda path: Checksums())
     monkeypatch.setattr("tfq_llm.scoring.cluster.score_texts", slow_checksums)

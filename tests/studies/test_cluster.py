@@ -39,7 +39,7 @@ needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="the extra [clus
 
 def test_a_missing_ray_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(InputError, match=r"install 'tfq-llm\[cluster\]'"):
+    with pytest.raises(InputError, match=r"pip install '.\[cluster\]'"):
         cluster.RayWorkers("auto", str(tmp_path))
 
 

@@ -111,7 +111,7 @@ def test_only_a_finished_run_can_be_loaded(config, tmp_path):
 @pytest.mark.parametrize(
     "phases",
     [
-        pytest.param(("tuning", "joint"), marks=pytest.mark.slow),
+        pytest.param(("tuning",), marks=pytest.mark.slow),
         pytest.param(("head-frozen", "tuning", "head-tuned", "joint"), marks=pytest.mark.campaign),
     ],
 )

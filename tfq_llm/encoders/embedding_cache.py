@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TypeVar
 
 import numpy as np
+import tenacity
 
 from tfq_llm.errors import InputError
 
@@ -113,7 +114,15 @@ class EmbeddingCache:
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=self._seconds_to_wait)
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            # For this alone SQLite does not wait itself when others open a new file at the same moment.
+            for attempt in tenacity.Retrying(
+                retry=tenacity.retry_if_exception_type(sqlite3.OperationalError),
+                stop=tenacity.stop_after_delay(self._seconds_to_wait),
+                wait=tenacity.wait_random(0.01, 0.05),
+                reraise=True,
+            ):
+                with attempt:
+                    connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute(_SCHEMA)
         except sqlite3.Error:

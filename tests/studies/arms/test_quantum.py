@@ -224,7 +224,7 @@ def test_training_is_the_same_for_the_same_seed_and_another_for_another():
     assert same == [True, False]
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_two_processes_predict_the_same_to_the_last_bit(fresh_process, tmp_path):
     np.savez(tmp_path / "rows.npz", *TRAIN, *VALIDATION, TEST[0])
     code = (
