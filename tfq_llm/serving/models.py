@@ -58,7 +58,7 @@ class ServedModel:
         """The outputs [rows, …] of a signature, sorted by name, for inputs [rows, …].
 
         Raises:
-            RequestError: TensorFlow refused the inputs.
+            RequestError: TensorFlow refused the inputs, or an output is not finite.
         """
         given = {name: tf.constant(values) for name, values in inputs.items()}
         try:
@@ -66,7 +66,10 @@ class ServedModel:
         except tf.errors.InvalidArgumentError as error:
             # Its message may hold texts of the request.
             raise malformed("the model cannot read these inputs, such as examples without a feature that it takes.") from error
-        return {name: found[name].numpy() for name in sorted(found)}
+        outputs = {name: found[name].numpy() for name in sorted(found)}
+        if not all(np.isfinite(values).all() for values in outputs.values() if values.dtype != object):
+            raise malformed("the model has no finite answer for these inputs: their numbers are too large.")
+        return outputs
 
     def warm_up(self, sizes: tuple[int, ...]) -> None:
         """Calls every signature with batches of these sizes: the first calls are slow."""

@@ -84,6 +84,7 @@ class _Uvicorn(uvicorn.Server):
                 loop="uvloop",
                 log_config=None,
                 access_log=False,
+                proxy_headers=False,
                 server_header=False,
                 timeout_graceful_shutdown=math.ceil(service.settings.limits.timeout) + 1,
             )

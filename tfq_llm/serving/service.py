@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from tfq_llm.exported.signatures import DEFAULT_SIGNATURE
 from tfq_llm.serving.batching import Batcher, Tensors
-from tfq_llm.serving.errors import malformed
 from tfq_llm.serving.metrics import Metrics
 from tfq_llm.serving.models import ServedModel
 from tfq_llm.serving.settings import ServerSettings
@@ -69,11 +68,9 @@ class Service:
         """The outputs of a signature, by name.
 
         Raises:
-            RequestError: as `Batcher.answer` does; or an output is not finite (400).
+            RequestError: as `Batcher.answer` does.
         """
-        found = await self._batcher.answer(model, signature, inputs, deadline)
-        _check_finite(found)
-        return found
+        return await self._batcher.answer(model, signature, inputs, deadline)
 
     def _keep_versions(self) -> None:
         try:
@@ -82,8 +79,3 @@ class Service:
             self._failed(error)
             return
         self.versions.watch()
-
-
-def _check_finite(outputs: Mapping[str, np.ndarray]) -> None:
-    if not all(np.isfinite(values).all() for values in outputs.values() if values.dtype != object):
-        raise malformed("the model has no finite answer for these inputs: their numbers are too large.")

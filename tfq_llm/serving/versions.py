@@ -138,6 +138,7 @@ class ModelVersions:
     def stop(self) -> None:
         """Ends `watch`."""
         self._stopping.set()
+        gc.unfreeze()
 
     def _found(self) -> dict[int, Path]:
         if self._only is not None:
@@ -176,6 +177,7 @@ class ModelVersions:
         self._loaded = {**self._loaded, version: model}
         self._statuses[version] = VersionStatus("AVAILABLE")
         self._broken.pop(version, None)
+        gc.freeze()  # it lives long: searching all of it for garbage would keep requests waiting again and again
         self._metrics.loads.labels("loaded").inc()
         event("available", version=version)
         return True
@@ -197,7 +199,9 @@ class ModelVersions:
         for version in versions:
             self._statuses[version] = VersionStatus("END")
             event("unloaded", version=version)
+        gc.unfreeze()
         gc.collect()  # a loaded SavedModel refers to itself
+        gc.freeze()
 
     @staticmethod
     def _single_version(directory: Path) -> int | None:
