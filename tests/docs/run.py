@@ -89,7 +89,8 @@ def words(text: str) -> list[str]:
     if "\n" in text:
         return [sys.executable, "-c", text]
     program, *arguments = shlex.split(text)
-    return [str(Path(sys.executable).with_name(program)) if program == "tfq-llm" else program, *arguments]
+    is_ours = Path(program).name == "tfq-llm"
+    return [str(Path(sys.executable).with_name("tfq-llm")) if is_ours else program, *arguments]
 
 
 def complaint(command: Command, scratch: Path, limit: float) -> str | None:
