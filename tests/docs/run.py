@@ -1,7 +1,7 @@
 """`make docs-commands`: runs what README and docs print, in a scratch directory with the default data.
 
 Commands run page by page, in their order, as a reader would give them: questions are answered with yes, and a server that a page
-starts runs until the page ends or starts another. What takes longer than `--limit` is interrupted; it has to say that it goes on.
+starts runs until the page ends or starts another. What takes longer than `--limit` is interrupted, and has to end well.
 Python examples of a page run after its commands. Left out are targets of make, which belong to a checkout, what installs,
 clusters, and what only a reader has.
 """
@@ -119,14 +119,14 @@ def complaint(command: Command, scratch: Path, limit: float) -> str | None:
 
 
 def complaint_when_interrupted(process: subprocess.Popen[str], patience: float = 300) -> str | None:
-    """Ends a command by Ctrl-C; returns what was wrong, if it does not stop, or does not say how to go on."""
+    """Ends a command by Ctrl-C; returns what was wrong, if it does not stop, or not as it should."""
     process.send_signal(signal.SIGINT)
     try:
         errors = process.communicate(timeout=patience)[1]
     except subprocess.TimeoutExpired:
         process.kill()
         return f"it did not stop within {patience:.0f} s: {process.communicate()[1][-500:]}"
-    return None if process.returncode == 130 and "goes on" in errors else errors[-500:]
+    return None if process.returncode == 130 and "interrupted." in errors else errors[-500:]
 
 
 @contextmanager
