@@ -163,7 +163,7 @@ class _Compiler:
         self._positions, self._places, self._noisy = positions, places, noisy
         self.gates: list[Gate] = []
         self.sites: list[Site] = []
-        self._channels: dict[int, tuple[np.ndarray | None, list[np.ndarray]]] = {}
+        self._channels: dict[int, tuple[object, np.ndarray | None, list[np.ndarray]]] = {}
 
     def add(self, operation: cirq.Operation, moment: int) -> None:
         if len(operation.qubits) > 2 or cirq.is_measurement(operation) or any(q.dimension != 2 for q in operation.qubits):
@@ -197,13 +197,14 @@ class _Compiler:
                 f"the circuit holds noise, {operation} in moment {moment}, which this executor cannot run: give it the circuit "
                 "without noise, or use an executor for noisy circuits."
             )
-        # A noise model puts the same few channels everywhere; not all channels can be hashed.
-        known = self._channels.get(id(operation.gate)) if operation.gate is not None else None
-        if known is None:
+        # A noise model puts the same few channels everywhere. Not all can be hashed, so they are known by their place in memory,
+        # and held there, lest another one comes to be in it.
+        channel = operation if operation.gate is None else operation.gate
+        if id(channel) not in self._channels:
             probabilities, operators = channel_operators(operation)
-            known = probabilities, [operators] if probabilities is None else one_qubit_factors(operators)
-            self._channels[id(operation.gate)] = known
-        probabilities, parts = known
+            parts = [operators] if probabilities is None else one_qubit_factors(operators)
+            self._channels[id(channel)] = channel, probabilities, parts
+        _, probabilities, parts = self._channels[id(channel)]
         where = self._where(operation)
         for qubits, own in zip([where] if len(parts) == 1 else [(qubit,) for qubit in where], parts, strict=True):
             numbers, none = np.arange(len(own), dtype=float), np.zeros_like(own)
