@@ -54,10 +54,10 @@ class Guard:
             return
         if self._expected is None:
             self._check_page(headers)
-        scheme, _, given = headers.get("authorization", "").partition(" ")
-        is_right = self._expected is None or hmac.compare_digest(given.encode("latin-1", "replace"), self._expected)
-        if not is_right or (self._expected is not None and scheme.lower() != "bearer"):
-            raise RequestError(errors.UNAUTHENTICATED, "send the server's token: Authorization: Bearer TOKEN.")
+        else:
+            scheme, _, given = headers.get("authorization", "").partition(" ")
+            if scheme.lower() != "bearer" or not hmac.compare_digest(given.encode("latin-1", "replace"), self._expected):
+                raise RequestError(errors.UNAUTHENTICATED, "send the server's token: Authorization: Bearer TOKEN.")
         if self._service.is_stopping:
             raise RequestError(errors.UNAVAILABLE, "the server is stopping.")
         if self._service.in_progress > self._service.settings.limits.requests:
