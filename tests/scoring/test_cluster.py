@@ -20,12 +20,17 @@ pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="the extra [clu
 ROWS = 60
 
 
-@pytest.mark.campaign
-def test_a_file_is_scored_though_a_node_is_lost_and_what_cannot_go_on_is_told(nodes, tmp_path, monkeypatch):  # type: ignore[no-untyped-def]
+@pytest.fixture
+def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Texts, and a model that any reader can follow in the place of the one in `tmp_path / "model"`."""
     monkeypatch.setattr(job, "load_scorer", lambda path: Checksums())
     monkeypatch.setattr("tfq_llm.scoring.cluster.score_texts", slow_checksums)
-    given = write_csv(tmp_path / "texts.csv", ROWS)
     (tmp_path / "model").mkdir()
+    return write_csv(tmp_path / "texts.csv", ROWS)
+
+
+@pytest.mark.campaign
+def test_a_file_is_scored_though_a_node_is_lost_and_what_cannot_go_on_is_told(nodes, given, tmp_path, monkeypatch):  # type: ignore[no-untyped-def]
     wanted = Job(tmp_path / "model", given, tmp_path / "scored.csv", chunk_rows=2, cluster=nodes.address)
 
     def lose_a_node() -> None:
@@ -55,11 +60,7 @@ def test_a_file_is_scored_though_a_node_is_lost_and_what_cannot_go_on_is_told(no
 
 
 @pytest.mark.campaign
-def test_a_cluster_scores_a_file_as_this_process_does(nodes, tmp_path, monkeypatch):  # type: ignore[no-untyped-def]
-    monkeypatch.setattr(job, "load_scorer", lambda path: Checksums())
-    monkeypatch.setattr("tfq_llm.scoring.cluster.score_texts", slow_checksums)
-    given = write_csv(tmp_path / "texts.csv", ROWS)
-    (tmp_path / "model").mkdir()
+def test_a_cluster_scores_a_file_as_this_process_does(nodes, given, tmp_path):  # type: ignore[no-untyped-def]
     for name, address in (("here.csv", None), ("there.csv", nodes.address)):
         assert score(Job(tmp_path / "model", given, tmp_path / name, chunk_rows=10, cluster=address)).state.rows == ROWS
     assert (tmp_path / "here.csv").read_bytes() == (tmp_path / "there.csv").read_bytes()
