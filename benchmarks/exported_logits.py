@@ -15,15 +15,16 @@ from scipy.special import softmax
 
 from benchmarks.stock_process import PREAMBLE
 from tfq_llm import InputError, exported
+from tfq_llm.exported.signatures import DEFAULT_SIGNATURE, TEXT
 from tfq_llm.models import predict_logits
 from tfq_llm.training import TrainedModel
 
 BATCH = 64
 
 _ANSWER = f"""
-serve = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
+serve = tf.saved_model.load(sys.argv[1]).signatures["{DEFAULT_SIGNATURE}"]
 texts = np.load(sys.argv[2])
-parts = [serve(text=tf.constant(texts[start : start + {BATCH}]))["logits"] for start in range(0, len(texts), {BATCH})]
+parts = [serve({TEXT}=tf.constant(texts[start : start + {BATCH}]))["logits"] for start in range(0, len(texts), {BATCH})]
 np.save(sys.argv[3], np.concatenate(parts))
 """
 
