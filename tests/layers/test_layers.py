@@ -14,6 +14,7 @@ import tensorflow_quantum as tfq
 from tfq_llm import AmplitudeEncoder, AngleScaling, InputError, ReuploadingPQC
 from tfq_llm.circuits import angle_encoding
 from tfq_llm.execution import EXECUTORS
+from tfq_llm.layers.amplitude_encoder import normalised
 
 
 def amplitude_oracle(layer: AmplitudeEncoder, rows: np.ndarray, encoder: int = 0, angles: np.ndarray | None = None) -> np.ndarray:
@@ -60,6 +61,22 @@ def test_zero_padding_cannot_see_a_sign_and_constant_padding_can():
     np.testing.assert_allclose(literal(rows), literal(-rows), atol=1e-6)
     constant = AmplitudeEncoder(4, layers=1)
     assert np.abs(constant(rows) - constant(-rows)).max() > 0.01
+
+
+def test_a_row_of_zeros_is_the_padding_constant_alone_or_nothing():
+    layer = AmplitudeEncoder(3, layers=1)
+    (found,) = layer(tf.zeros([1, 5])).numpy()
+    circuit = cirq.resolve_parameters(layer.circuit, {f"w{i}": angle for i, angle in enumerate(layer.angles.numpy()[0])})
+    observables = [cirq.Z(qubit) for qubit in cirq.LineQubit.range(3)]
+    np.testing.assert_allclose(
+        found, np.real(cirq.Simulator().simulate_expectation_values(circuit, observables, initial_state=5)), atol=1e-5
+    )
+    assert not AmplitudeEncoder(3, layers=1, padding="zero")(tf.zeros([1, 5])).numpy().any()
+
+
+def test_what_rounding_does_to_the_norm_is_divided_out():
+    exact = np.array([[0.5, -0.25, 1.0], [0.1, 1.0, 1.0]])
+    np.testing.assert_allclose(normalised(tf.constant(exact * [[1 - 2e-6], [1 + 3e-6]])), exact[:, :2], rtol=1e-12)
 
 
 def test_amplitude_encoder_is_differentiable_in_input_and_weights():

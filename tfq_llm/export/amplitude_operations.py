@@ -11,10 +11,11 @@ import tensorflow as tf
 from tfq_llm.circuits.ansatz import numbered_symbols
 from tfq_llm.export.orthogonal import rows_matrix, z_signs
 from tfq_llm.layers import AmplitudeEncoder
+from tfq_llm.layers.amplitude_encoder import normalised, z_and_norm
 from tfq_llm.simulation.tensorflow import TensorFlowExecutor
 
 MOST_NUMBERS = 2**24
-"""Of a folded encoder's matrix: 64 MB in float32."""
+"""Of a folded encoder's matrix: 128 MB in float64."""
 
 
 def amplitude_operations(layer: AmplitudeEncoder, input_dim: int) -> tf.Module:
@@ -26,7 +27,8 @@ def amplitude_operations(layer: AmplitudeEncoder, input_dim: int) -> tf.Module:
 class FoldedAmplitudeEncoder(tf.Module):
     """With constant weights the circuit is one orthogonal matrix U, so ⟨Z_i⟩ = Σ_j ±(U x)_j².
 
-    Only the columns of U that meet an input or the padding constant are kept.
+    Only the columns of U that meet an input or the padding constant are kept. The product is in double precision: errors of ⟨Z⟩
+    are multiplied by the gains of the angles and by the linear layer.
 
     Args:
         layer: the trained layer.
@@ -42,13 +44,15 @@ class FoldedAmplitudeEncoder(tf.Module):
         # The state of a padded embedding is (x/|x|, padding) / length.
         length = math.hypot(1.0, layer.padding_value) if constant else 1.0
         offset = matrix[input_dim] * layer.padding_value / length if constant else np.zeros(matrix.shape[1])
-        self._matrix = tf.Variable(matrix[:input_dim] / length, False, dtype=tf.float32, name="amplitude_encoder")
-        self._offset = tf.Variable(offset, False, dtype=tf.float32, name="amplitude_encoder_padding")
-        self._signs = z_signs(layer.num_qubits)
+        self._matrix = tf.Variable(matrix[:input_dim] / length, False, dtype=tf.float64, name="amplitude_encoder")
+        self._offset = tf.Variable(offset, False, dtype=tf.float64, name="amplitude_encoder_padding")
+        self._signs = z_signs(layer.num_qubits).astype(float)
 
     def __call__(self, embeddings: tf.Tensor) -> tf.Tensor:
-        states = tf.matmul(tf.math.l2_normalize(embeddings, axis=1), self._matrix) + self._offset
-        return _merged(tf.square(tf.reshape(states, self._shape)), self._signs, self._average)
+        states = tf.matmul(tf.math.l2_normalize(tf.cast(embeddings, tf.float64), axis=1), self._matrix) + self._offset
+        squares = tf.square(tf.reshape(states, self._shape))
+        probabilities = tf.math.divide_no_nan(squares, tf.reduce_sum(squares, axis=2, keepdims=True))
+        return tf.cast(_merged(probabilities, self._signs, self._average), tf.float32)
 
 
 class GatewiseAmplitudeEncoder(tf.Module):
@@ -63,11 +67,11 @@ class GatewiseAmplitudeEncoder(tf.Module):
         # Kept as a function and not as the layer: the SavedModel then holds no Keras objects.
         self._amplitudes = layer.amplitudes
         self._average = layer.merge == "average"
-        self._executors = [_executor(layer, encoder, "float32") for encoder in range(layer.num_encoders)]
+        self._executors = [_executor(layer, encoder) for encoder in range(layer.num_encoders)]
 
     def __call__(self, embeddings: tf.Tensor) -> tf.Tensor:
         state = self._amplitudes(embeddings)
-        values = [executor(initial_state=state) for executor in self._executors]
+        values = [normalised(executor(initial_state=state)) for executor in self._executors]
         return tf.add_n(values) / len(values) if self._average else tf.concat(values, axis=1)
 
 
@@ -83,10 +87,9 @@ def _matrix(layer: AmplitudeEncoder, encoder: int, used: int) -> np.ndarray:
     return rows_matrix(_circuit(layer, encoder), cirq.LineQubit.range(layer.num_qubits), used)
 
 
-def _executor(layer: AmplitudeEncoder, encoder: int, dtype: str) -> TensorFlowExecutor:
+def _executor(layer: AmplitudeEncoder, encoder: int) -> TensorFlowExecutor:
     qubits = cirq.LineQubit.range(layer.num_qubits)
-    observables: list[cirq.PauliString] = [cirq.PauliString(cirq.Z(qubit)) for qubit in qubits]
-    return TensorFlowExecutor(_circuit(layer, encoder), observables, qubits=qubits, dtype=dtype)
+    return TensorFlowExecutor(_circuit(layer, encoder), z_and_norm(qubits), qubits=qubits, dtype="float32")
 
 
 def _circuit(layer: AmplitudeEncoder, encoder: int) -> cirq.Circuit:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import cirq
@@ -17,6 +18,22 @@ from tfq_llm.simulation.executors import make_executor
 
 ENCODER_EXECUTORS = ("compiled", "tensorflow")
 """TensorFlow Quantum has no way to start from given amplitudes."""
+
+
+def z_and_norm(qubits: Sequence[cirq.Qid]) -> list[cirq.PauliString]:
+    """Z of every qubit, and the identity, whose expectation value is the squared norm of the state: 1 but for rounding."""
+    return [*(cirq.PauliString(cirq.Z(qubit)) for qubit in qubits), cirq.PauliString()]
+
+
+def normalised(measured: tf.Tensor) -> tf.Tensor:
+    """Expectation values of `z_and_norm` [batch, n + 1] → ⟨Z⟩ of the normalised state [batch, n].
+
+    Over hundreds of gates in single precision the squared norm drifts by some 1e-6, and every ⟨Z⟩ with it. A state that is 0 has
+    ⟨Z⟩ = 0.
+    """
+    values, norm = tf.split(measured, [measured.shape[1] - 1, 1], axis=1)
+    # Neither gates nor embeddings change the norm, so it has no gradient.
+    return tf.math.divide_no_nan(values, tf.stop_gradient(norm))
 
 
 @tf.keras.utils.register_keras_serializable("tfq_llm")
@@ -39,9 +56,9 @@ class AmplitudeEncoder(tf.keras.layers.Layer):
             the same.
         initializer: of the angles in radians; by default uniform in ±π.
 
-    Input shape: [batch, dimensions], of any length, as it is normalised; a row of zeros has no state without padding, and gives
-    0. Output shape: [batch, n], or [batch, E·n] if concatenated; values in [−1, 1]. A row that is not finite gives NaN for that
-    row (`CompiledEngine`, called with arrays, names the row instead).
+    Input shape: [batch, dimensions], of any length, as it is normalised; a row of zeros is the padding constant alone, or has no
+    state without padding, and gives 0. Output shape: [batch, n], or [batch, E·n] if concatenated; values in [−1, 1]. A row that
+    is not finite gives NaN for that row (`CompiledEngine`, called with arrays, names the row instead).
 
     A float64 layer simulates in float64. Under a mixed policy it computes in float32, and its output is cast. Second derivatives
     need the executor "tensorflow".
@@ -86,11 +103,11 @@ class AmplitudeEncoder(tf.keras.layers.Layer):
         qubits = cirq.LineQubit.range(self.num_qubits)
         self.circuit = long_range_ansatz(qubits, self.layers, self.connectivity, "w", entangling=self.entangling)
         symbols = numbered_symbols("w", long_range_parameters(self.num_qubits, self.layers, self.connectivity))
-        observables: list[cirq.PauliString] = [cirq.PauliString(cirq.Z(qubit)) for qubit in qubits]
+        observables = z_and_norm(qubits)
         self._num_angles = len(symbols)
         self.executor = one_of("executor", executor, ENCODER_EXECUTORS)
-        self._execute = make_executor(self.executor, self.circuit, observables, (), symbols, qubits, dtype=self._precision)
-        self._observables, self._symbols = observables, symbols
+        self._measure = make_executor(self.executor, self.circuit, observables, (), symbols, qubits, dtype=self._precision)
+        self._observables, self._symbols = observables[:-1], symbols
 
     def build(self, input_shape: tf.TensorShape) -> None:
         dimensions, amplitudes = known_width(self, input_shape), 2**self.num_qubits
@@ -110,10 +127,14 @@ class AmplitudeEncoder(tf.keras.layers.Layer):
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         state = self.amplitudes(inputs)
         if self.num_encoders == 1:
-            values = self._execute(None, tf.reshape(self.angles, [-1]), state)
+            values = self._execute(tf.reshape(self.angles, [-1]), state)
         else:
-            values = self._merged([self._execute(None, self.angles[encoder], state) for encoder in range(self.num_encoders)])
+            values = self._merged([self._execute(self.angles[encoder], state) for encoder in range(self.num_encoders)])
         return tf.cast(values, self.compute_dtype)
+
+    def _execute(self, weights: tf.Tensor, state: tf.Tensor) -> tf.Tensor:
+        """⟨Z⟩ [batch, n] of one encoder."""
+        return normalised(self._measure(None, weights, state))
 
     def _merged(self, outputs: list[tf.Tensor]) -> tf.Tensor:
         if self.merge == "concatenate":
@@ -130,13 +151,13 @@ class AmplitudeEncoder(tf.keras.layers.Layer):
             for half in tf.unstack(angles / 2, axis=1):
                 qubit = tf.stack([tf.cos(half), tf.sin(half)], axis=1)
                 state = tf.reshape(state[:, :, None] * qubit[:, None, :], [tf.shape(angles)[0], -1])
-            return self._execute(None, weights, state)
+            return self._execute(weights, state)
 
         circuit = angle_encoding(qubits, data) + self.circuit
         check_against_tfq(execute, circuit, self._observables, data, self._symbols, self._precision)
 
     def amplitudes(self, inputs: tf.Tensor) -> tf.Tensor:
-        """The normalised states [batch, 2^n] that embeddings [batch, dimensions] are loaded as."""
+        """The states [batch, 2^n] that embeddings [batch, dimensions] are loaded as: normalised, but for a row of zeros."""
         used = known_width(self, inputs.shape)
         state = tf.math.l2_normalize(tf.cast(inputs, self._precision), axis=1)
         free = tf.constant([[0, 0], [0, 2**self.num_qubits - used]])
