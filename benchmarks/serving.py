@@ -26,6 +26,7 @@ from benchmarks.report import Mark, Section, milliseconds, number, page
 from benchmarks.sentence_encoder import read_texts
 from tfq_llm.errors import InputError
 from tfq_llm.exported import ExportedModel, load
+from tfq_llm.serving.settings import Limits
 
 CONNECTIONS = (1, 8, 64)
 ABOVE = 256
@@ -181,12 +182,13 @@ def below(directory: Path, texts: Sequence[str], seconds: int, repeats: int) -> 
     with Server(directory) as server:
         for connections in CONNECTIONS:
             server.load(texts, connections, 2)
-            loads, costs, alone = [], [], []
+            loads, costs, alone, together = [], [], [], []
             for _ in range(repeats):
                 with measured(server) as cost:
                     loads.append(server.load(texts, connections, max(1, seconds // repeats)))
                 costs.append(cost)
                 alone.append(in_process(model, texts, max(1, round(cost["batch"])), max(1.0, seconds / repeats)))
+                together.append(in_process(model, texts, min(connections, Limits().batch_rows), max(1.0, seconds / repeats))[0])
             wrong += sum(each.refused + each.broken for each in loads)
             share = float(np.median([served.rate / here[0] for served, here in zip(loads, alone, strict=True)]))
             middle = {name: float(np.median([cost[name] for cost in costs])) for name in ("batch", "cpu")}
@@ -199,6 +201,7 @@ def below(directory: Path, texts: Sequence[str], seconds: int, repeats: int) -> 
                     number(middle["batch"]),
                     number(float(np.median([each[0] for each in alone]))),
                     f"{100 * share:.0f} %",
+                    number(float(np.median(together))),
                     f"{milliseconds(middle['cpu'])} / {milliseconds(float(np.median([each[1] for each in alone])))}",
                 )
             )
@@ -212,12 +215,14 @@ def below(directory: Path, texts: Sequence[str], seconds: int, repeats: int) -> 
         "rows of a batch",
         "in process",
         "share",
+        "in process, all in one batch",
         "CPU ms, served / in process",
     )
     text = (
         "Every connection sends one sentence after the other and gets all outputs, an embedding of 384 numbers among them. "
-        "*In process* is the model called directly with batches of the size that the server had, on the same cores, measured in "
-        f"turns with it {repeats} times; medians."
+        "*In process* is the model called directly with batches of the size that the server had, one call after the other, on "
+        f"the same cores, measured in turns with it {repeats} times; medians. *All in one batch*: as many sentences a call as "
+        f"there are connections, up to {Limits().batch_rows}."
     )
     return Section("Below the limits", text, header, tuple(rows), tuple(marks))
 

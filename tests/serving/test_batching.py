@@ -35,8 +35,8 @@ class Doubling:
         return {"y": 2 * inputs["x"]}
 
 
-def ask(requests, model, *, limits=None, seconds=5.0, signature="serving_default", hold=0.05):
-    """Answers of requests, each an array of rows, that come while the model is still busy with a first one."""
+def ask(requests, model, *, limits=None, seconds=5.0, signature="serving_default", hold=0.1):
+    """Answers of requests, each an array of rows, that come while the model is still busy with two others."""
     limits = limits or Limits()
 
     async def all_of_them():
@@ -46,28 +46,30 @@ def ask(requests, model, *, limits=None, seconds=5.0, signature="serving_default
         deadline = time.monotonic() + seconds
         loop = asyncio.get_running_loop()
         loop.call_later(hold, model.gate.set)
-        first = asyncio.create_task(batcher.answer(model, signature, {"x": np.zeros(1)}, deadline))
-        await asyncio.sleep(0.02)
+        busy = []
+        for _ in range(2):
+            busy.append(asyncio.create_task(batcher.answer(model, signature, {"x": np.zeros(1)}, deadline)))
+            await asyncio.sleep(0.02)
         rest = [batcher.answer(model, signature, {"x": np.array(rows, float)}, deadline) for rows in requests]
-        found = await asyncio.gather(first, *rest, return_exceptions=True)
+        found = await asyncio.gather(*busy, *rest, return_exceptions=True)
         await loop.run_in_executor(None, batcher.close)
-        return found[1:]
+        return found[2:]
 
     return asyncio.run(all_of_them())
 
 
-def test_what_waits_is_one_batch_and_everyone_gets_their_rows():
-    model = Doubling()
+def test_what_waits_is_two_batches_of_like_size_and_everyone_gets_their_rows():
+    model = Doubling(wait=0.05)
     found = ask([[1, 2], [3], [4, 5, 6]], model)
     assert [answer["y"].tolist() for answer in found] == [[2, 4], [6], [8, 10, 12]]
-    assert model.sizes == [1, 6]
+    assert model.sizes == [1, 1, 3, 3]
 
 
 def test_batches_have_a_limit_and_a_larger_request_is_cut():
     model = Doubling()
     found = ask([[1, 2], [3], [4, 5], list(range(10))], model, limits=Limits(batch_rows=4))
     assert found[3]["y"].tolist() == [2 * row for row in range(10)]
-    assert model.sizes == [1, 3, 2, 4, 4, 2]
+    assert sorted(model.sizes) == [1, 1, 2, 2, 3, 4, 4]
 
 
 def test_a_bad_request_harms_no_other():
@@ -86,7 +88,7 @@ def test_a_deadline_is_kept_and_what_is_too_late_is_not_computed():
     model = Doubling()
     found = ask([[1], [2]], model, seconds=0.1, hold=0.3)
     assert [error.status for error in found] == [504, 504]
-    assert model.sizes == [1]
+    assert model.sizes == [1, 1]
 
 
 def test_a_failing_model_is_an_error_without_its_message():

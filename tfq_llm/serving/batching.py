@@ -1,8 +1,9 @@
-"""Dynamic batching: requests that arrive while the model is busy are answered together, by one thread that calls it."""
+"""Dynamic batching: requests that arrive while the model is busy are answered together, by one call of it."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from collections import deque
@@ -19,6 +20,9 @@ from tfq_llm.serving.models import ServedModel
 from tfq_llm.serving.settings import Limits
 
 Tensors = dict[str, np.ndarray]
+
+# While one call is in a step that runs on one core, or its answers are sent and the next requests read, the other uses the rest.
+_CALLS_AT_ONCE = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,8 +44,9 @@ class _Waiting:
 class Batcher:
     """Answers requests, many with one call of the model.
 
-    A batch takes what waits, up to `limits.batch_rows`. If it is less than came the last time, more are probably on their way,
-    and it waits for them, `limits.batch_wait` seconds at most; so a single caller never waits.
+    Two threads call the model, for two batches at once are faster than one of twice the size. A batch takes what waits, up to
+    `limits.batch_rows` and to half of all rows that wait or are being computed. If less waits than the last batches had, more is
+    probably on its way, and it waits for that, `limits.batch_wait` seconds at most; so a single caller never waits.
 
     Args:
         limits: of the server.
@@ -51,11 +56,13 @@ class Batcher:
     def __init__(self, limits: Limits, metrics: Metrics) -> None:
         self._limits, self._metrics = limits, metrics
         self._queue: deque[_Waiting] = deque()
-        self._rows = 0
-        self._expected = self._wake_at = 1
+        self._rows = self._computing = 0
+        self._sizes = deque([1] * _CALLS_AT_ONCE, _CALLS_AT_ONCE)
+        self._wake_at = 1
         self._closing = False
         self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._serve, name="inference", daemon=True)
+        self._collecting = threading.Lock()
+        self._threads = [threading.Thread(target=self._serve, name=f"inference-{n}", daemon=True) for n in range(_CALLS_AT_ONCE)]
 
     @property
     def rows(self) -> int:
@@ -63,15 +70,17 @@ class Batcher:
         return self._rows
 
     def start(self) -> None:
-        """Starts the thread that calls the model."""
-        self._thread.start()
+        """Starts the threads that call the model."""
+        for thread in self._threads:
+            thread.start()
 
     def close(self) -> None:
-        """Takes no more, answers what waits, and ends the thread."""
+        """Takes no more, answers what waits, and ends the threads."""
         with self._changed:
             self._closing = True
             self._changed.notify()
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
 
     async def answer(self, model: ServedModel, signature: str, inputs: Tensors, deadline: float) -> Tensors:
         """The outputs [rows, …] by name.
@@ -109,20 +118,22 @@ class Batcher:
     def _serve(self) -> None:
         while batch := self._next_batch():
             self._answer(batch)
+            with self._changed:
+                self._computing -= _rows(batch)
 
     def _next_batch(self) -> list[_Waiting]:
-        """Waits for requests and takes some; none when there will be no more."""
-        with self._changed:
+        """Waits for requests and takes some; none when there will be no more. One thread at a time does."""
+        with self._collecting, self._changed:
             while True:
                 self._wake_at = 1
                 self._changed.wait_for(lambda: self._queue or self._closing)
                 if not self._queue:
                     return []
-                self._wake_at = self._expected
-                if self._rows < self._expected and not self._closing:
-                    self._changed.wait_for(lambda: self._rows >= self._expected or self._closing, self._limits.batch_wait)
+                self._wake_at = math.ceil(sum(self._sizes) / len(self._sizes))
+                self._changed.wait_for(lambda: self._rows >= self._wake_at or self._closing, self._limits.batch_wait)
                 if batch := self._take():
-                    self._expected = min(sum(each.rows for each in batch), self._limits.batch_rows)
+                    self._computing += _rows(batch)
+                    self._sizes.append(min(_rows(batch), self._limits.batch_rows))
                     return batch
 
     def _take(self) -> list[_Waiting]:
@@ -130,10 +141,11 @@ class Batcher:
         batch: list[_Waiting] = []
         left: deque[_Waiting] = deque()
         rows, now = 0, time.monotonic()
+        most = min(self._limits.batch_rows, math.ceil((self._rows + self._computing) / _CALLS_AT_ONCE))
         for waiting in self._queue:
             if waiting.answer.done() or waiting.deadline < now:
                 self._rows -= waiting.rows
-            elif not batch or (waiting.goes_with(batch[0]) and rows + waiting.rows <= self._limits.batch_rows):
+            elif not batch or (waiting.goes_with(batch[0]) and rows + waiting.rows <= most):
                 batch.append(waiting)
                 rows += waiting.rows
                 self._rows -= waiting.rows
@@ -153,14 +165,14 @@ class Batcher:
                 return
             found = error
         except Exception as error:
-            failure("the model failed", error, version=batch[0].model.version, rows=sum(each.rows for each in batch))
+            failure("the model failed", error, version=batch[0].model.version, rows=_rows(batch))
             found = RequestError(errors.INTERNAL, "the model failed; the server's log says where.")
         batch[0].loop.call_soon_threadsafe(_deliver, batch, found)
 
     def _call(self, batch: Sequence[_Waiting]) -> Tensors:
         model, signature = batch[0].model, batch[0].signature
         inputs = batch[0].inputs if len(batch) == 1 else _joined([waiting.inputs for waiting in batch])
-        rows = sum(waiting.rows for waiting in batch)
+        rows = _rows(batch)
         parts = []
         for part in _parts(inputs, rows, self._limits.batch_rows):
             began = time.perf_counter()
@@ -168,6 +180,10 @@ class Batcher:
             self._metrics.batch_seconds.observe(time.perf_counter() - began)
             self._metrics.batch_rows.observe(min(rows, self._limits.batch_rows))
         return parts[0] if len(parts) == 1 else _joined(parts)
+
+
+def _rows(batch: Sequence[_Waiting]) -> int:
+    return sum(waiting.rows for waiting in batch)
 
 
 def _joined(tensors: Sequence[Tensors]) -> Tensors:
