@@ -27,6 +27,7 @@ from tfq_llm.encoders import encode_uncached
 from tfq_llm.scoring import Job, score
 
 CHUNKS = (512, 2048, 8192)
+Runs = dict[str, Callable[[], object]]
 
 
 def scored(job: Job) -> None:
@@ -35,28 +36,27 @@ def scored(job: Job) -> None:
     score(job)
 
 
-def contestants(
-    model: Path, exported: Path | None, cluster: str | None, given: Path, texts: list[str]
-) -> dict[str, Callable[[], object]]:
-    """What is measured, by what it is called in the table; encoding alone is the first."""
+def contestants(model: Path, exported: Path | None, cluster: str | None, given: Path, texts: list[str]) -> list[Runs]:
+    """What is measured, by what it is called in the table; encoding alone is the first of each group.
+
+    A process keeps the last model that it scored with, so what uses another one is a group of its own: loading is no part of it.
+    """
     trained = tfq_llm.load_run(model)
     encoder = trained.encoder
     if encoder is None:
         raise tfq_llm.InputError(f"'{model}' has no sentence encoder to compare with.")
     output = given.with_name("scored.csv")
-    runs: dict[str, Callable[[], object]] = {
-        "encoding alone": partial(encode_uncached, encoder, texts),
-        "model in process": lambda: trained.probabilities(encode_uncached(encoder, texts)),
-    }
+    alone: Runs = {"encoding alone": partial(encode_uncached, encoder, texts)}
+    runs = alone | {"model in process": lambda: trained.probabilities(encode_uncached(encoder, texts))}
     runs |= {f"score, chunks of {rows:,}": partial(scored, Job(model, given, output, chunk_rows=rows)) for rows in CHUNKS}
     runs["score, columns kept, to .parquet"] = partial(
         scored, Job(model, given, output.with_suffix(".parquet"), keep_columns=True)
     )
-    if exported is not None:
-        runs["score, exported model"] = partial(scored, Job(exported, given, output))
     if cluster is not None:
         runs["score, on the cluster"] = partial(scored, Job(model, given, output, chunk_rows=CHUNKS[0], cluster=cluster))
-    return runs
+    if exported is None:
+        return [runs]
+    return [runs, alone | {"score, exported model": partial(scored, Job(exported, given, output))}]
 
 
 def main(
@@ -65,7 +65,7 @@ def main(
     cluster: Annotated[str | None, typer.Option(help="A Ray cluster.")] = None,
     data: Annotated[str, typer.Option(help="Whose texts.")] = "movie-reviews",
     rows: Annotated[int, typer.Option(help="How many of them.")] = 4096,
-    rounds: Annotated[int, typer.Option(help="How often everything is measured; the best counts.")] = 3,
+    rounds: Annotated[int, typer.Option(min=2, help="How often everything is measured; the best counts.")] = 3,
 ) -> None:
     """Prints the table."""
     found = tfq_llm.data.load(data).deduplicated().texts
@@ -74,11 +74,11 @@ def main(
         given = Path(temporary) / "texts.csv"
         with given.open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows([["text"], *([text] for text in texts)])
-        runs = contestants(model, exported, cluster, given, texts)
-        seconds = in_turns(list(runs.values()), rounds, 0.0)
-    lines = [
-        (name, f"{len(texts) / each:,.0f}", f"{number(seconds[0] / each)}×") for name, each in zip(runs, seconds, strict=True)
-    ]
+        lines = []
+        for runs in contestants(model, exported, cluster, given, texts):
+            seconds = in_turns(list(runs.values()), rounds, 0.0)
+            rates = [(f"{len(texts) / each:,.0f}", f"{number(seconds[0] / each)}×") for each in seconds]
+            lines += [(name, *rate) for name, rate in zip(runs, rates, strict=True)]
     print(table(("", "rows/s", "of encoding alone"), lines))
 
 
