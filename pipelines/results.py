@@ -7,12 +7,13 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
-from tfq_llm.config import Config, load_config, text_setting
+from tfq_llm.config import Config, load_config
 from tfq_llm.errors import InputError
 from tfq_llm.metrics import HeadResult, markdown_table
 from tfq_llm.pipelines.configs import find
 from tfq_llm.pipelines.train import train
 from tfq_llm.training.run import RunDirectory
+from tfq_llm.yaml_settings import text_setting
 
 logger = logging.getLogger(__name__)
 

@@ -10,9 +10,10 @@ from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 
 from tfq_llm import InputError
-from tfq_llm.config import Config, dump_yaml, load_config, make_config
+from tfq_llm.config import Config, load_config, make_config
 from tfq_llm.pipelines.configs import find
 from tfq_llm.pipelines.settings import settings
+from tfq_llm.yaml_settings import dump_yaml
 
 
 @pytest.mark.parametrize("name", ["demo", "domains", "results"])

@@ -62,8 +62,9 @@ def train(
 
     A run that was killed goes on when the same command is given again.
     """
-    from tfq_llm.config import load_config, text_setting
+    from tfq_llm.config import load_config
     from tfq_llm.pipelines.configs import find
+    from tfq_llm.yaml_settings import text_setting
 
     options = data_settings(data, text_column, label_column, [embeddings] if embeddings else None)
     if embeddings:

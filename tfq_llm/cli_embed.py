@@ -40,8 +40,8 @@ def embed(
 
     Embedding and tuning that were killed go on when the same command is given again.
     """
-    from tfq_llm.config import text_setting
     from tfq_llm.studies.config import make_embeddings_config
+    from tfq_llm.yaml_settings import text_setting
 
     options = data_settings(data, text_column, label_column, None)
     options += [text_setting("encoder.name", encoder)] if encoder is not None else []

@@ -40,7 +40,7 @@ def data_settings(
     """
     if embeddings and (data or text_column or label_column):
         raise InputError("--embeddings take the place of texts: leave out --data, --text-column and --label-column.")
-    from tfq_llm.config import text_setting
+    from tfq_llm.yaml_settings import text_setting
 
     given = {"name": data, "text_column": text_column, "label_column": label_column}
     return [text_setting(f"data.{key}", value) for key, value in given.items() if value is not None]

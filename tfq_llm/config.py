@@ -2,44 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from yaml import YAMLError
+from pydantic import BeforeValidator, Field, model_validator
 
-from tfq_llm.errors import InputError, did_you_mean
 from tfq_llm.execution import MAX_QUBITS, Executor, Gradient, Sampling, not_in_a_configuration, readout_errors
-
-
-class Section(BaseModel):
-    """A frozen group of settings that refuses names it does not know and values of another type."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Groups(Section):
-    """Groups of settings, each a section.
-
-    A group that is given in part has, for the rest, the defaults that it has here, which are not always those of its class.
-    """
-
-    @model_validator(mode="before")
-    @classmethod
-    def _rest_of_groups(cls, given: Any) -> Any:
-        if not isinstance(given, Mapping):
-            return given
-        groups = {name: field.default for name, field in cls.model_fields.items() if isinstance(field.default, Section)}
-        in_part = {name: group for name, group in groups.items() if isinstance(given.get(name), Mapping)}
-        return {**given, **{name: dict(group) | dict(given[name]) for name, group in in_part.items()}}
-
-
-_Settings = TypeVar("_Settings", bound=Section)
+from tfq_llm.sections import Groups, Section, validated
+from tfq_llm.yaml_settings import load_settings
 
 
 class DataConfig(Section):
@@ -212,90 +183,9 @@ def load_config(path: Path | str, overrides: list[str] | tuple[str, ...] = ()) -
     return load_settings(Config, path, overrides, "data", "head")
 
 
-def load_settings(kind: type[_Settings], path: Path | str, overrides: list[str] | tuple[str, ...], *sections: str) -> _Settings:
-    """A YAML file and overrides as a section; `sections` are examples for messages. Raises InputError as `load_config`."""
-    return validated(kind, OmegaConf.merge(read_yaml(path, *sections), _dotlist(overrides)), str(path))
-
-
-def from_overrides(kind: type[_Settings], overrides: list[str] | tuple[str, ...], origin: str) -> _Settings:
-    """A section's defaults with overrides. Raises InputError as `load_config`."""
-    return validated(kind, _dotlist(overrides), origin)
-
-
-def read_yaml(path: Path | str, *sections: str) -> Any:
-    """A YAML file that is a mapping of sections, such as those named; raises InputError if it is not, or cannot be read."""
-    try:
-        settings = OmegaConf.load(path)
-    except OSError as error:
-        raise InputError(f"cannot read the configuration '{path}': {error.strerror}.") from error
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"'{path}' is not valid YAML: {error}") from error
-    if not OmegaConf.is_dict(settings):
-        raise InputError(f"'{path}' must be a mapping of sections such as {' and '.join(repr(name + ':') for name in sections)}.")
-    return settings
-
-
-def text_setting(key: str, text: str) -> str:
-    """An override that sets a text, whatever it looks like: quoted, so that it is no number and has no comment."""
-    return f"{key}={json.dumps(text, ensure_ascii=False)}"
-
-
-def _dotlist(overrides: list[str] | tuple[str, ...]) -> Any:
-    for override in overrides:
-        if "=" not in override:
-            raise InputError(f"'{override}' is not of the form section.key=value.")
-    try:
-        return OmegaConf.from_dotlist(list(overrides))
-    except (OmegaConfBaseException, YAMLError) as error:
-        raise InputError(f"cannot understand the settings {' '.join(overrides)}: {error}") from error
-
-
 def make_config(settings: Any, origin: str = "configuration") -> Config:
     """Validates a mapping of settings as a whole; raises InputError as `load_config`."""
     return validated(Config, settings, origin)
-
-
-def validated(kind: type[_Settings], settings: Any, origin: str) -> _Settings:
-    """A mapping of settings as a section.
-
-    Args:
-        kind: the class of the section.
-        settings: a plain mapping, or one of OmegaConf's.
-        origin: what to call it in messages.
-
-    Raises:
-        InputError: some settings are wrong; the message names every one with its path.
-    """
-    try:
-        plain = OmegaConf.to_container(settings, resolve=False) if OmegaConf.is_config(settings) else settings
-        return kind.model_validate(plain)
-    except OmegaConfBaseException as error:
-        raise InputError(f"{origin}: {error}") from error
-    except ValidationError as error:
-        lines = [_line(kind, detail) for detail in error.errors()]
-        raise InputError(f"{origin} has {len(lines)} wrong setting{'s' * (len(lines) > 1)}:\n" + "\n".join(lines)) from error
-
-
-def _line(kind: type[Section], detail: Any) -> str:
-    """One of pydantic's findings as "  path: what is wrong"."""
-    location = [str(part) for part in detail["loc"]]
-    path = ".".join(location) or "the whole"
-    if detail["type"] == "extra_forbidden":
-        return f"  {path}: there is no such setting.{did_you_mean(location[-1], _names(kind, location[:-1]))}"
-    given = "" if isinstance(detail["input"], dict | BaseModel) else f" (given: {detail['input']!r})"
-    quoting = (
-        f"; to set a text that looks like a number, quote it: --set '{path}=\"1\"'" if detail["type"] == "string_type" else ""
-    )
-    return f"  {path}: {detail['msg'].removeprefix('Value error, ')}{given}{quoting}"
-
-
-def _names(kind: type[Section], location: list[str]) -> list[str]:
-    """The settings that exist in a section."""
-    section: Any = kind
-    for part in location:
-        is_section = isinstance(section, type) and issubclass(section, Section)
-        section = section.model_fields[part].annotation if is_section else get_args(section)[1]
-    return list(section.model_fields)
 
 
 def without_paths(config: Config) -> Config:
@@ -306,8 +196,3 @@ def without_paths(config: Config) -> Config:
         if value is not None and Path(value).is_absolute():
             settings[section][key] = Path(value).name
     return make_config(settings)
-
-
-def dump_yaml(config: BaseModel) -> str:
-    """The settings as YAML that `load_config` reads back."""
-    return OmegaConf.to_yaml(OmegaConf.create(config.model_dump(mode="json")))

@@ -16,9 +16,10 @@ import tensorflow as tf
 from tests.support import TINY_HEAD, write_reviews
 from tests.tiny_models import write_sentence_transformers
 from tfq_llm import InputError, load_run
-from tfq_llm.config import Config, dump_yaml, make_config
+from tfq_llm.config import Config, make_config
 from tfq_llm.pipelines.train import train
 from tfq_llm.training import RunDirectory
+from tfq_llm.yaml_settings import dump_yaml
 
 
 def test_a_run_leaves_everything_it_was_made_of(config, tmp_path):

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from pydantic import Field
 
-from tfq_llm.config import Section, read_yaml, validated
 from tfq_llm.errors import InputError, did_you_mean
+from tfq_llm.sections import Section, validated
+from tfq_llm.yaml_settings import read_yaml
 
 
 class Price(Section):

@@ -7,21 +7,12 @@ from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 from pydantic import Field, model_validator
 
-from tfq_llm.config import (
-    FitConfig,
-    Groups,
-    HeadConfig,
-    PhaseConfig,
-    Section,
-    SentenceEncoderConfig,
-    from_overrides,
-    load_settings,
-    read_yaml,
-    validated,
-)
+from tfq_llm.config import FitConfig, HeadConfig, PhaseConfig, SentenceEncoderConfig
 from tfq_llm.errors import InputError
 from tfq_llm.execution import MAX_QUBITS
+from tfq_llm.sections import Groups, Section, validated
 from tfq_llm.studies.verdict_rule import VerdictRule
+from tfq_llm.yaml_settings import from_overrides, load_settings, read_yaml
 
 T = TypeVar("T")
 Several = Annotated[tuple[T, ...], Field(strict=False)]

@@ -12,7 +12,6 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from tfq_llm.config import dump_yaml
 from tfq_llm.errors import InputError
 from tfq_llm.studies import growth, rows
 from tfq_llm.studies.config import StudyConfig, make_study_config
@@ -24,6 +23,7 @@ from tfq_llm.studies.prepare import draws
 from tfq_llm.studies.replay import Replayed, replay
 from tfq_llm.studies.store import Store
 from tfq_llm.studies.versions import versions_of_study
+from tfq_llm.yaml_settings import dump_yaml
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from pydantic import Field, model_validator
 
-from tfq_llm.config import Section
+from tfq_llm.sections import Section
 
 Scalar: TypeAlias = "str | int | float | bool | None"
 Settings: TypeAlias = Mapping[str, Scalar]

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from tfq_llm.config import Section
+from tfq_llm.sections import Section
 
 BEST_CLASSICAL = "best classical"
 """The opponent that validation chooses."""

@@ -17,11 +17,12 @@ import tensorflow as tf
 
 import tfq_llm
 from tfq_llm.cache import atomic_file, writable_directory, write_text
-from tfq_llm.config import Config, dump_yaml, load_config
+from tfq_llm.config import Config, load_config
 from tfq_llm.data import Split
 from tfq_llm.errors import InputError
 from tfq_llm.metrics import HeadResult, results_table, verdict
 from tfq_llm.training.state import TrainingState
+from tfq_llm.yaml_settings import dump_yaml
 
 PACKAGES = (
     "tensorflow",

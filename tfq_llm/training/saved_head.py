@@ -14,9 +14,10 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from tfq_llm.cache import MANIFEST, file_digest
-from tfq_llm.config import Config, dump_yaml, load_config
+from tfq_llm.config import Config, load_config
 from tfq_llm.errors import InputError
 from tfq_llm.models import quantum_head
+from tfq_llm.yaml_settings import dump_yaml
 
 FORMAT = 1
 FACTS, SETTINGS, WEIGHTS, CARD = "head.json", "config.yaml", "head.safetensors", "card.md"

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from tfq_llm.checks import whole_number
-from tfq_llm.config import Section
 from tfq_llm.errors import InputError, did_you_mean
+from tfq_llm.sections import Section
 from tfq_llm.studies.arms import names
 from tfq_llm.studies.arms.arm import FittedHead, checked_rows
 from tfq_llm.studies.arms.settings import (

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tfq_llm.config import validated
 from tfq_llm.errors import InputError, did_you_mean
 from tfq_llm.models import quantum_head
+from tfq_llm.sections import validated
 from tfq_llm.studies.arms.components import projection
 from tfq_llm.studies.arms.keras_heads import KerasHead, projection_layer, trained
 from tfq_llm.studies.arms.names import NO_QPU, PCA_AND_QPU, QUANTUM

@@ -6,8 +6,9 @@ from typing import Literal, TypeVar
 
 from pydantic import Field
 
-from tfq_llm.config import FitConfig, HeadConfig, Section, validated
+from tfq_llm.config import FitConfig, HeadConfig
 from tfq_llm.errors import InputError, did_you_mean
+from tfq_llm.sections import Section, validated
 from tfq_llm.studies.trial import Settings
 
 

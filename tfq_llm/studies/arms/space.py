@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from pydantic import model_validator
 
-from tfq_llm.config import Section
+from tfq_llm.sections import Section
 from tfq_llm.studies.trial import Scalar
 
 
