@@ -12,7 +12,7 @@ import numpy as np
 
 from tfq_llm.data.sampling import stratified_order
 from tfq_llm.errors import InputError, ServiceError, did_you_mean
-from tfq_llm.ionq import ledger as states
+from tfq_llm.ionq import states
 from tfq_llm.ionq.circuits import BoundCircuits
 from tfq_llm.ionq.forecast import exact_values
 from tfq_llm.ionq.head import MachineHead, angles_of, machine_head

@@ -15,7 +15,7 @@ from tfq_llm.data.sampling import stratified_order
 from tfq_llm.errors import InputError
 from tfq_llm.ionq.budget import Settings
 from tfq_llm.ionq.finetune import FineTuned, FineTuning, Rows, Step, with_weights
-from tfq_llm.ionq.ledger import Order
+from tfq_llm.ionq.orders import Order
 from tfq_llm.ionq.service import Service
 from tfq_llm.metrics import markdown_table
 from tfq_llm.pipelines.evaluate import embeddings_of

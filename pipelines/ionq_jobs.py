@@ -8,9 +8,9 @@ from dataclasses import asdict
 from datetime import datetime
 
 from tfq_llm.errors import InputError, did_you_mean
-from tfq_llm.ionq import ledger as states
+from tfq_llm.ionq import states
 from tfq_llm.ionq.jobs import Jobs
-from tfq_llm.ionq.ledger import Job
+from tfq_llm.ionq.orders import Job
 from tfq_llm.metrics import markdown_table
 
 

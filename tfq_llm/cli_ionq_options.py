@@ -89,7 +89,7 @@ def order_of(
     sharpen: Sharpen = False,
     repetition: Repetition = 0,
 ) -> Any:
-    """A `tfq_llm.ionq.ledger.Order`."""
-    from tfq_llm.ionq.ledger import Order
+    """A `tfq_llm.ionq.orders.Order`."""
+    from tfq_llm.ionq.orders import Order
 
     return Order(target, shots, noise, noise_seed, debias, sharpen, repetition)

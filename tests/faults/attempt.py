@@ -20,10 +20,10 @@ import sympy
 from tests.faults.cases import DEADLINE, RETRY_SECONDS, SETTLE_SECONDS, WAIT_SECONDS, Case, Kill
 from tests.faults.kill import Stand, broken, strike_self, strike_worker
 from tfq_llm.errors import InputError, ServiceError
-from tfq_llm.ionq import ledger as states
+from tfq_llm.ionq import states
 from tfq_llm.ionq.circuits import BoundCircuits
 from tfq_llm.ionq.jobs import Jobs, Plan
-from tfq_llm.ionq.ledger import Order
+from tfq_llm.ionq.orders import Order
 from tfq_llm.ionq.prices import PRICES, Price
 from tfq_llm.ionq.service import Connection, Service, connected
 

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tests.faults.cases import Kill
-from tfq_llm.ionq import ledger as states
+from tfq_llm.ionq import states
+from tfq_llm.ionq.orders import Job
 
 # A request is killed so long after it began; requests that shall be killed are delayed by more.
 _MIDDLE = 0.12
@@ -82,11 +83,11 @@ def _in_request(_: Any, strike: Callable[[], None]) -> Iterator[None]:
 @contextlib.contextmanager
 def _in_transaction(ledger: Any, strike: Callable[[], None]) -> Iterator[None]:
     """Everything of a transaction is done but its end."""
-    ledger._database.set_trace_callback(lambda statement: strike() if statement == "COMMIT" else None)
+    ledger._file.database.set_trace_callback(lambda statement: strike() if statement == "COMMIT" else None)
     try:
         yield
     finally:
-        ledger._database.set_trace_callback(None)
+        ledger._file.database.set_trace_callback(None)
 
 
 def strike_self(note: Callable[[str], None]) -> Callable[[], None]:
@@ -128,24 +129,24 @@ def broken(name: str, ledger: Any, transport: Any, key: str) -> tuple[Any, Any]:
             return transport.submit(*arguments, **options)
         return transport.submit(*arguments, **options)
 
-    def forgetful(job: states.Job, **columns: Any) -> states.Job:
+    def forgetful(job: Job, **columns: Any) -> Job:
         if columns.get("state") == states.SENDING:
             return dataclasses.replace(job, state=states.SENDING)
         return ledger.update(job, **columns)
 
-    def mixed(job: states.Job, variants: dict[str, list[dict[str, float]]], raw: Any, **columns: Any) -> states.Job:
+    def mixed(job: Job, variants: dict[str, list[dict[str, float]]], raw: Any, **columns: Any) -> Job:
         return ledger.finish(job, {name: each[::-1] for name, each in variants.items()}, raw, **columns)
 
-    def lossy(job: states.Job, _: Any, raw: Any, **columns: Any) -> states.Job:
+    def lossy(job: Job, _: Any, raw: Any, **columns: Any) -> Job:
         return ledger.finish(job, {}, raw, **columns)
 
     def telling(id: str) -> dict[str, Any]:
         print(f"Authorization: apiKey {key}", file=sys.stderr)
         return transport.job(id)
 
-    def damaging(job: states.Job, *arguments: Any, **columns: Any) -> states.Job:
+    def damaging(job: Job, *arguments: Any, **columns: Any) -> Job:
         done = ledger.finish(job, *arguments, **columns)
-        ledger._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        ledger._file.database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         with ledger.path.open("r+b") as file:
             file.seek(-3000, os.SEEK_END)
             file.write(b"\xff" * 2900)

@@ -22,7 +22,7 @@ import numpy as np
 from tests.faults import attempt
 from tests.faults.cases import DEADLINE, NO_KILL, RETRY_AFTER, RETRY_SECONDS, SETTLE_SECONDS, WAIT_SECONDS, Case, Kill
 from tests.faults.kill import KILLED_NOTE
-from tfq_llm.ionq import ledger as states
+from tfq_llm.ionq import states
 from tfq_llm.ionq.circuits import BoundCircuits
 from tfq_llm.ionq.emulator import serve
 from tfq_llm.ionq.jobs import ledger_path

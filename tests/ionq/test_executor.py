@@ -14,7 +14,7 @@ from tfq_llm.config import make_config
 from tfq_llm.ionq.emulator import Emulator
 from tfq_llm.ionq.executor import MachineExecutor, on_machine
 from tfq_llm.ionq.head import angles_of, machine_head
-from tfq_llm.ionq.ledger import Order
+from tfq_llm.ionq.orders import Order
 from tfq_llm.ionq.prices import PRICES
 from tfq_llm.ionq.service import Connection, Service, connected
 

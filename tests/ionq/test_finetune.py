@@ -21,9 +21,10 @@ from tfq_llm.ionq.budget import Settings
 from tfq_llm.ionq.emulator import Emulator
 from tfq_llm.ionq.finetune import FineTuned, FineTuning, fine_tune, with_weights
 from tfq_llm.ionq.head import angles_of, machine_head
-from tfq_llm.ionq.ledger import DONE, Order
+from tfq_llm.ionq.orders import Order
 from tfq_llm.ionq.prices import PRICES
 from tfq_llm.ionq.service import Connection, Service, connected
+from tfq_llm.ionq.states import DONE
 from tfq_llm.ionq.tunable import Tunable, loss_of
 from tfq_llm.pipelines.ionq_finetune import finetune, finetuned_head, finetuned_path, training_rows
 from tfq_llm.training.run import read_json
@@ -237,7 +238,7 @@ import tfq_llm.layers
 import tensorflow as tf
 from pathlib import Path
 from tfq_llm.ionq.finetune import fine_tune
-from tfq_llm.ionq.ledger import Order
+from tfq_llm.ionq.orders import Order
 from tfq_llm.ionq.prices import PRICES
 from tfq_llm.ionq.service import Connection, Service, connected
 

@@ -13,9 +13,10 @@ import sympy
 
 from tfq_llm import InputError
 from tfq_llm.errors import ServiceError
-from tfq_llm.ionq import ledger as states
+from tfq_llm.ionq import states
 from tfq_llm.ionq.circuits import BoundCircuits, Size
-from tfq_llm.ionq.ledger import SAME_ANGLE, Ledger, Order
+from tfq_llm.ionq.ledger import SAME_ANGLE, Ledger
+from tfq_llm.ionq.orders import Order
 
 ORDER, HOST = Order("qpu.forte-1", 100), "http://127.0.0.1:1"
 
@@ -109,7 +110,7 @@ def test_a_state_that_another_process_changed_is_not_overwritten(ledger):
 
 
 def test_a_ledger_that_cannot_be_written_says_so(ledger):
-    ledger._database.execute("PRAGMA max_page_count = 1")
+    ledger._file.database.execute("PRAGMA max_page_count = 1")
     with pytest.raises(ServiceError, match=r"cannot be written .*full.* give the same command again"):
         intend(ledger, circuits(np.random.default_rng(0).uniform(-3, 3, [5000, 2])))
     assert not ledger.jobs()

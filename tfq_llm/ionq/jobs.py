@@ -15,9 +15,10 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from tfq_llm.errors import InputError, ServiceError
-from tfq_llm.ionq import ledger as states
+from tfq_llm.ionq import states
 from tfq_llm.ionq.circuits import BoundCircuits
-from tfq_llm.ionq.ledger import Job, Ledger, Order
+from tfq_llm.ionq.ledger import Ledger
+from tfq_llm.ionq.orders import MAJORITY, MEAN, PLAIN, Job, Order
 from tfq_llm.ionq.prices import MAX_CIRCUITS, MAX_GATES, Price
 from tfq_llm.ionq.remote import Malformed, NotFound, OutcomeUnknown, Refused, RemoteError
 from tfq_llm.ionq.transport import Transport
@@ -36,8 +37,8 @@ _LONGEST_PAUSE = 120.0
 _FORGOTTEN = 7 * 86_400.0
 # What is read of a job, by whether it is debiased: results by mean and by majority come with the same job.
 _VARIANTS: dict[bool, tuple[tuple[str, bool | None], ...]] = {
-    False: ((states.PLAIN, None),),
-    True: ((states.MEAN, False), (states.MAJORITY, True)),
+    False: ((PLAIN, None),),
+    True: ((MEAN, False), (MAJORITY, True)),
 }
 _LABEL = 24
 
@@ -472,7 +473,7 @@ class Jobs:
             for position, distribution in self.ledger.distributions(numbers[number], order.variant):
                 if position in rows:
                     # What a machine returns is counts divided by shots, rounded by whoever wrote it down.
-                    whole = order.variant == states.PLAIN and order.target.startswith("qpu")
+                    whole = order.variant == PLAIN and order.target.startswith("qpu")
                     found = counts(distribution, order.shots) if whole else distribution
                     values[rows[position]] = expectation_values(found, circuits.measured)
         return values
