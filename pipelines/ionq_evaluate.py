@@ -16,8 +16,8 @@ from tfq_llm.ionq import states
 from tfq_llm.ionq.circuits import BoundCircuits
 from tfq_llm.ionq.forecast import exact_values
 from tfq_llm.ionq.head import MachineHead, angles_of, machine_head
-from tfq_llm.ionq.jobs import Plan
 from tfq_llm.ionq.mitigation.comparison import METHODS, Method, estimate, parts
+from tfq_llm.ionq.plans import Plan
 from tfq_llm.ionq.service import Service
 from tfq_llm.ionq.sources import source
 from tfq_llm.metrics import markdown_table, score

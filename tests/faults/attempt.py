@@ -22,8 +22,9 @@ from tests.faults.kill import Stand, broken, strike_self, strike_worker
 from tfq_llm.errors import InputError, ServiceError
 from tfq_llm.ionq import states
 from tfq_llm.ionq.circuits import BoundCircuits
-from tfq_llm.ionq.jobs import Jobs, Plan
+from tfq_llm.ionq.jobs import Jobs
 from tfq_llm.ionq.orders import Order
+from tfq_llm.ionq.plans import Plan
 from tfq_llm.ionq.prices import PRICES, Price
 from tfq_llm.ionq.service import Connection, Service, connected
 

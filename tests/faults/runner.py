@@ -25,8 +25,7 @@ from tests.faults.kill import KILLED_NOTE
 from tfq_llm.ionq import states
 from tfq_llm.ionq.circuits import BoundCircuits
 from tfq_llm.ionq.emulator import serve
-from tfq_llm.ionq.jobs import ledger_path
-from tfq_llm.ionq.ledger import Ledger
+from tfq_llm.ionq.ledger import Ledger, ledger_path
 
 QUEUE_SECONDS = 1.0
 """How long jobs wait at the stand-in for cases that need a queue."""

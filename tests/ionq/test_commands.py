@@ -17,8 +17,7 @@ from tfq_llm.circuits import ionq_noise, noisy_circuit
 from tfq_llm.cli import main
 from tfq_llm.ionq.emulator import Emulator
 from tfq_llm.ionq.forecast import exact_values, observables_of
-from tfq_llm.ionq.jobs import ledger_path
-from tfq_llm.ionq.ledger import Ledger
+from tfq_llm.ionq.ledger import Ledger, ledger_path
 from tfq_llm.pipelines.ionq_evaluate import sentences
 from tfq_llm.simulation.sampling.engine import SamplingEngine
 
@@ -80,7 +79,7 @@ def measured(run_dir: Path, data: str, count: int) -> tuple[np.ndarray, np.ndarr
         (job,) = ledger.jobs()
         distributions = dict(ledger.distributions(job))
         places = ledger.places(ledger.known(given.circuits), job.order, job.host)
-    from tfq_llm.ionq.jobs import expectation_values
+    from tfq_llm.ionq.expectations import expectation_values
 
     values = [expectation_values(distributions[places[digest][1]], given.circuits.measured) for digest in given.circuits.digests]
     return np.array(values), exact_values(given.circuits), job.shots

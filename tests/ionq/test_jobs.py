@@ -18,9 +18,11 @@ from tfq_llm.errors import ServiceError
 from tfq_llm.ionq import states
 from tfq_llm.ionq.circuits import BoundCircuits
 from tfq_llm.ionq.emulator import Emulator
+from tfq_llm.ionq.expectations import counts, expectation_values
 from tfq_llm.ionq.forecast import exact_values
-from tfq_llm.ionq.jobs import Jobs, Plan, batches, counts, expectation_values
+from tfq_llm.ionq.jobs import Jobs
 from tfq_llm.ionq.orders import Order
+from tfq_llm.ionq.plans import Plan, batches
 from tfq_llm.ionq.prices import MAX_CIRCUITS, MAX_GATES, PRICES
 from tfq_llm.ionq.service import Connection, CostLimit, Service, connected
 

@@ -15,6 +15,8 @@ from tfq_llm.ionq.prices import Price
 MEASUREMENT_KEY = "m"
 """One key for all qubits: the service keeps few bytes about keys, and a repeated key loses results without a word."""
 
+_LABEL_DIGITS = 24
+
 
 @dataclass(frozen=True)
 class Size:
@@ -91,3 +93,8 @@ class BoundCircuits:
         """Of every circuit: equal if and only if template and angles are."""
         rows = np.ascontiguousarray(self.values, "<f8")
         return tuple(hashlib.sha256(self.digest.encode() + row.tobytes()).hexdigest() for row in rows)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Of every circuit, the name under which it is sent: how its digest begins."""
+        return tuple(digest[:_LABEL_DIGITS] for digest in self.digests)

@@ -11,8 +11,8 @@ import tensorflow as tf
 from tfq_llm.errors import InputError, ServiceError
 from tfq_llm.execution import MACHINE, Sampling
 from tfq_llm.ionq.circuits import BoundCircuits
-from tfq_llm.ionq.jobs import Agree
 from tfq_llm.ionq.orders import Order
+from tfq_llm.ionq.plans import Agree
 from tfq_llm.ionq.service import CostLimit, Service
 from tfq_llm.layers import ReuploadingPQC
 

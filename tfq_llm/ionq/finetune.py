@@ -15,7 +15,7 @@ from tfq_llm.ionq.budget import Costs, Settings
 from tfq_llm.ionq.circuits import BoundCircuits
 from tfq_llm.ionq.executor import measured_values
 from tfq_llm.ionq.head import angles_of, machine_head
-from tfq_llm.ionq.jobs import Agree, Plan
+from tfq_llm.ionq.plans import Agree, Plan
 from tfq_llm.ionq.service import CostLimit, Service
 from tfq_llm.ionq.states import DONE
 from tfq_llm.ionq.tunable import Loss, Tunable, gradient_by, loss_of

@@ -220,6 +220,11 @@ class Ledger:
             yield position, _unpacked(body)
 
 
+def ledger_path(run_dir: Path) -> Path:
+    """Where the ledger of a run is."""
+    return run_dir / "ionq" / "ledger.sqlite"
+
+
 def _packed(body: Any) -> bytes:
     return zlib.compress(json.dumps(body, separators=(",", ":")).encode())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 # Ways in which the service puts a debiased job's variants together; the results of others are PLAIN.
 PLAIN, MEAN, MAJORITY = "plain", "mean", "majority"
@@ -44,6 +45,13 @@ class Order:
         if not self.debias:
             return PLAIN
         return MAJORITY if self.sharpen else MEAN
+
+    @property
+    def noise_model(self) -> dict[str, Any] | None:
+        """The noise as the service is asked for it."""
+        if self.noise is None:
+            return None
+        return {"model": self.noise} | ({} if self.seed is None else {"seed": self.seed})
 
     @classmethod
     def parse(cls, text: str) -> Order:

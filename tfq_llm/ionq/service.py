@@ -13,9 +13,10 @@ import numpy as np
 from tfq_llm.errors import InputError, ServiceError
 from tfq_llm.ionq.circuits import BoundCircuits
 from tfq_llm.ionq.credentials import checked_host, read_key
-from tfq_llm.ionq.jobs import Agree, Jobs, Plan, ledger_path
-from tfq_llm.ionq.ledger import Ledger
+from tfq_llm.ionq.jobs import Jobs
+from tfq_llm.ionq.ledger import Ledger, ledger_path
 from tfq_llm.ionq.orders import Order
+from tfq_llm.ionq.plans import Agree, Plan
 from tfq_llm.ionq.prices import LEAST_DEBIASED, MAX_SHOTS, Price
 from tfq_llm.ionq.transport import open_transport
 from tfq_llm.progress import Progress

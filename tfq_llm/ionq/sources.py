@@ -10,9 +10,9 @@ import numpy as np
 
 from tfq_llm.errors import ServiceError
 from tfq_llm.ionq.circuits import BoundCircuits
-from tfq_llm.ionq.jobs import Plan
 from tfq_llm.ionq.mitigation.comparison import Part, Run
 from tfq_llm.ionq.orders import Order
+from tfq_llm.ionq.plans import Plan
 from tfq_llm.ionq.service import Service
 
 

@@ -10,12 +10,12 @@ import os
 import queue
 import subprocess
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from tfq_llm.errors import InputError
+from tfq_llm.errors import InputError, ServiceError
 from tfq_llm.ionq import remote
 from tfq_llm.ionq.credentials import VARIABLES, checked_host
 from tfq_llm.ionq.remote import OutcomeUnknown, RemoteError, Unavailable
@@ -97,6 +97,25 @@ def open_transport(
         yield transport
     finally:
         transport.close()
+
+
+def told(call: Callable[..., Any], *arguments: Any, but: tuple[type[RemoteError], ...] = ()) -> Any:
+    """The result of a read.
+
+    Args:
+        call: of a transport.
+        arguments: of the call.
+        but: errors that the caller does something about; they are raised as they are.
+
+    Raises:
+        ServiceError: any other error, in words for the user.
+    """
+    try:
+        return call(*arguments)
+    except but:
+        raise
+    except RemoteError as error:
+        raise ServiceError(f"{str(error).rstrip('.')}. Nothing is lost: give the same command later.") from None
 
 
 class WorkerTransport:
