@@ -273,15 +273,6 @@ class TestAJob:
         completed(transport, id)
         assert transport.cost(id) == (None if version == "v0.3" else pytest.approx(3 * 25.79))
 
-    def test_machines_and_what_was_measured_of_them(self, elsewhere, other_port):
-        transport = elsewhere
-        with Emulator(other_port, key=KEY, readout=(0.01, 0.03), noise="forte-1"):
-            assert "qpu.forte-1" in [each["backend"] for each in transport.backends()]
-            calibration = transport.calibration("qpu.forte-1")
-            assert calibration["spam"] == pytest.approx(0.98, abs=1e-6)
-            assert 0.99 < calibration["two_qubit"] < 1
-            assert transport.calibration("simulator") is None
-
     def test_bytes_are_an_upper_bound_near_the_truth(self, transport, emulator):
         labels = ["-" * 64] * 3
         submit(transport, labels=labels)

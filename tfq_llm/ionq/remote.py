@@ -2,7 +2,8 @@
 
 The file needs cirq, cirq-ionq, requests and tenacity alone, nothing of this package, and runs in two places: imported, for v0.3;
 and as a script in an environment of its own, for v0.4, where it reads calls from its standard input, a JSON object a line, and
-answers in the same way. So every argument and result of `Client` is a JSON value.
+answers in the same way. So every argument and result of `Client` is a JSON value. All of it stands in one file, long as it is:
+that environment has no other module of ours.
 
 cirq-ionq serialises the circuits and makes the requests. What it lacks is put underneath: a deadline for every request, no
 request that creates a job sent twice, Retry-After, pages that end, and answers that are checked before anyone believes them.
@@ -329,38 +330,6 @@ class Client:
         in_dollars = str(cost.get("unit", "")).lower() == "usd" and _is_number(cost.get("value"))
         return float(cost["value"]) if in_dollars else None
 
-    def calibration(self, target: str) -> dict[str, Any] | None:
-        """What the service measured of a machine last, or None.
-
-        Returns:
-            "target", "date", the fidelities "spam", "one_qubit" and "two_qubit" (None if not said), and "raw".
-        """
-        try:
-            raw = self._calibration(target)
-        except NotFound:
-            return None
-        if raw is None or raw.get(self._dialect.target, target) not in (target, "qpu"):
-            return None
-        fidelity = raw.get("fidelity") or {}
-        spam, one, two = (_typical(fidelity.get(kind)) for kind in ("spam", "1q", "2q"))
-        return {"target": target, "date": raw.get("date"), "spam": spam, "one_qubit": one, "two_qubit": two, "raw": raw}
-
-    def _calibration(self, target: str) -> dict[str, Any] | None:
-        if not target.startswith("qpu"):
-            return None
-        if self.api_version == "v0.3":
-            return _mapping(self._library.get_current_calibration(), "a calibration")
-        page = _mapping(self._get(f"backends/{_in_path(target)}/characterizations"), "a list of characterizations")
-        found = [each for each in page.get("characterizations") or [] if isinstance(each, dict)]
-        return max(found, key=lambda each: str(each.get("date")), default=None)
-
-    def backends(self) -> list[dict[str, Any]]:
-        """The machines and simulators, as the service describes them."""
-        raw = self._get("backends")
-        if not isinstance(raw, list):
-            raise Malformed("the service's list of backends is no list", raw)
-        return raw
-
     def _get(self, path: str, **options: Any) -> Any:
         """Reads what cirq-ionq has no call for, in the way it reads."""
         library = self._library
@@ -679,12 +648,6 @@ def _mapping(value: Any, what: str) -> dict[str, Any]:
     return value
 
 
-def _typical(fidelity: Any) -> float | None:
-    fidelity = fidelity if isinstance(fidelity, dict) else {}
-    value = fidelity.get("median", fidelity.get("mean"))
-    return float(value) if _is_number(value) else None
-
-
 def _name_tag(name: str) -> dict[str, str]:
     """Metadata that hold the name too, should a list of jobs leave names out; the service keeps short values only."""
     return {"name": name} if len(name) <= LONGEST_METADATA else {}
@@ -707,7 +670,7 @@ def _in_path(id: str) -> str:
     return quote(id, safe="")
 
 
-METHODS = ("submit", "bytes_of", "find", "job", "results", "cancel", "delete", "jobs", "cost", "calibration", "backends")
+METHODS = ("submit", "bytes_of", "find", "job", "results", "cancel", "delete", "jobs", "cost")
 """What the worker may be asked for."""
 
 

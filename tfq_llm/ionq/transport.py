@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 from tfq_llm.errors import InputError, ServiceError
 from tfq_llm.ionq import remote
@@ -21,46 +21,6 @@ START_SECONDS = 120.0
 
 GRACE_SECONDS = 30.0
 """What a worker may be silent beyond its own deadlines, before it is taken for lost."""
-
-
-class Transport(Protocol):
-    """What `remote.Client` offers; see there for arguments, results and errors."""
-
-    api_version: str
-
-    def submit(
-        self,
-        template: str,
-        symbols: Sequence[str],
-        values: Sequence[Sequence[float]],
-        labels: Sequence[str],
-        *,
-        shots: int,
-        target: str,
-        name: str,
-        noise: dict[str, Any] | None = None,
-        debias: bool | None = None,
-    ) -> str: ...
-
-    def bytes_of(self, template: str, symbols: Sequence[str]) -> int: ...
-
-    def find(self, name: str) -> list[dict[str, Any]]: ...
-
-    def job(self, id: str) -> dict[str, Any]: ...
-
-    def results(self, id: str, sharpen: bool | None = None) -> dict[str, Any]: ...
-
-    def cancel(self, id: str) -> None: ...
-
-    def delete(self, id: str) -> None: ...
-
-    def jobs(self, limit: int = remote.PAGE) -> list[dict[str, Any]]: ...
-
-    def cost(self, id: str) -> float | None: ...
-
-    def calibration(self, target: str) -> dict[str, Any] | None: ...
-
-    def backends(self) -> list[dict[str, Any]]: ...
 
 
 @contextmanager
@@ -229,8 +189,6 @@ class WorkerTransport:
     def cost(self, id: str) -> float | None:
         return self._call("cost", id=id)
 
-    def calibration(self, target: str) -> dict[str, Any] | None:
-        return self._call("calibration", target=target)
 
-    def backends(self) -> list[dict[str, Any]]:
-        return self._call("backends")
+Transport: TypeAlias = remote.Client | WorkerTransport
+"""For arguments, results and errors of its calls see `remote.Client`."""
