@@ -15,9 +15,9 @@ from tfq_llm.data.datasets import counted
 from tfq_llm.data.embeddings import arrays_of
 from tfq_llm.data.splits import embedding_split, few_shot_split
 from tfq_llm.errors import InputError
+from tfq_llm.studies.arrays import embeddings_digest
 from tfq_llm.studies.config import EmbeddingsConfig
 from tfq_llm.studies.embedded import embed_frozen, embed_tuned
-from tfq_llm.studies.store import embeddings_digest
 
 logger = logging.getLogger(__name__)
 

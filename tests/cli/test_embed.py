@@ -14,9 +14,10 @@ from tests.support import write_reviews
 from tests.tiny_models import write_sentence_transformers
 from tfq_llm import data, encoders
 from tfq_llm.cli import main
+from tfq_llm.studies.arrays import embeddings_digest
 from tfq_llm.studies.config import make_study_config
 from tfq_llm.studies.prepare import draws
-from tfq_llm.studies.store import Store, embeddings_digest
+from tfq_llm.studies.store import Store
 
 ROWS = 60
 TUNED = ["--tuned", "--per-class", "12", "--set", "tuning.epochs=1", "--set", "tuning.batch_size=8"]

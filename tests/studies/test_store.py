@@ -97,30 +97,30 @@ def test_failures_are_kept_until_the_trial_succeeds(url: str) -> None:
 
 def test_test_rows_of_a_split_belong_to_the_first_trial(url: str) -> None:
     store = Store(url)
-    store.claim("quantum, split 0", "trial a")
-    store.claim("quantum, split 0", "trial a")
-    store.claim("quantum, split 1", "trial b")
+    store.claims.take("quantum, split 0", "trial a")
+    store.claims.take("quantum, split 0", "trial a")
+    store.claims.take("quantum, split 1", "trial b")
     for again in (store, Store(url)):
-        again.claim("quantum, split 0", "trial a")
+        again.claims.take("quantum, split 0", "trial a")
         with pytest.raises(InputError, match=r"already scored for this arm with other settings.*trial a.*new study"):
-            again.claim("quantum, split 0", "trial b")
+            again.claims.take("quantum, split 0", "trial b")
 
 
 def test_a_claim_of_another_process_is_seen_late_too(url: str) -> None:
     early = Store(url)
-    early.claim("other", "x")
-    Store(url).claim("key", "theirs")
+    early.claims.take("other", "x")
+    Store(url).claims.take("key", "theirs")
     with pytest.raises(InputError, match="theirs"):
-        early.claim("key", "ours")
+        early.claims.take("key", "ours")
 
 
 def test_a_claim_that_was_not_written_to_its_end_is_free(url: str) -> None:
-    Store(url).claim("key", "dead")
+    Store(url).claims.take("key", "dead")
     (name,) = Store(url)._place.names("claims")
     break_file(url, f"claims/{name}", b'{"key"')
-    Store(url).claim("key", "living")
+    Store(url).claims.take("key", "living")
     with pytest.raises(InputError, match="living"):
-        Store(url).claim("key", "dead")
+        Store(url).claims.take("key", "dead")
 
 
 def test_of_processes_that_claim_at_once_one_gets_it(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_of_processes_that_claim_at_once_one_gets_it(tmp_path: Path) -> None:
         "store, name, start = Store(sys.argv[1]), sys.argv[2], float(sys.stdin.readline())\n"
         "time.sleep(max(0, start - time.time())); won = []\n"
         "for key in range(200):\n"
-        "    try: store.claim(str(key), name)\n"
+        "    try: store.claims.take(str(key), name)\n"
         "    except InputError: continue\n"
         "    won.append(key)\n"
         "print(won)"

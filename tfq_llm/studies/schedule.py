@@ -167,7 +167,7 @@ class _Run:
     def go(self, check: Callable[[], None]) -> None:
         self.store.follow()
         self._failed_before = self.store.failures()
-        scored = map(json.loads, self.store.claims())
+        scored = map(json.loads, self.store.claims.holders())
         self._scored_before = {(key["arm"], key["data"], key["split"]) for key in scored}
         for index in range(len(self.procedures)):
             self._advance(index, None)
@@ -200,7 +200,7 @@ class _Run:
         by_name = {entry.trial.name: entry for entry in batch.entries}
         for entry in batch.entries:
             if entry.trial.scored_on == "test":
-                self.store.claim(claim_key(entry), entry.trial.name)
+                self.store.claims.take(claim_key(entry), entry.trial.name)
         new = {name: entry for name, entry in by_name.items() if name not in self.answers and name not in self._jobs}
         found = self.store.found(entry.trial for entry in new.values())
         for name in [name for name in new if name not in found and self._stays_failed(new[name])]:

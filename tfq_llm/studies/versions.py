@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import Mapping
 
+from tfq_llm.errors import InputError
+
 PACKAGES = ("tfq-llm", "tensorflow", "tensorflow-quantum", "tf-keras", "cirq-core", "numba", "numpy", "scipy", "scikit-learn")
 
 # TensorFlow for processors alone is another distribution of the same package.
@@ -49,3 +51,13 @@ def differences(theirs: Mapping[str, str], ours: Mapping[str, str]) -> list[str]
         for name in names
         if theirs.get(name) != ours.get(name)
     ]
+
+
+def check_same_versions(theirs: Mapping[str, str], ours: Mapping[str, str], what: str) -> None:
+    """Raises InputError if versions differ; the message begins with `what` was done with theirs."""
+    found = differences(theirs, ours)
+    if found:
+        raise InputError(
+            f"{what} with other versions: {'; '.join(found)}. Numbers of different versions do not belong in one study: install "
+            f"those versions, or begin a new study in another directory."
+        )
