@@ -25,6 +25,19 @@ Stamp = tuple[tuple[str, int, int], ...]
 
 
 @dataclass(frozen=True)
+class _Failure:
+    """Loading that failed.
+
+    Attributes:
+        stamp: of the files; while it is the same, so are they.
+        is_final: False if the files may still be coming.
+    """
+
+    stamp: Stamp
+    is_final: bool
+
+
+@dataclass(frozen=True)
 class VersionStatus:
     """As TensorFlow Serving reports a version.
 
@@ -64,8 +77,7 @@ class ModelVersions:
         self.name = settings.name or self._default_name()
         self._loaded: Mapping[int, ServedModel] = {}
         self._statuses: dict[int, VersionStatus] = {}
-        self._broken: dict[int, Stamp] = {}
-        self._incomplete: dict[int, Stamp] = {}
+        self._failures: dict[int, _Failure] = {}
         self._last_error: Exception | None = None
         self._stopping = threading.Event()
         metrics.watch_versions(lambda: {version: status.state for version, status in self.statuses().items()})
@@ -115,8 +127,7 @@ class ModelVersions:
             self._unload([version for version in self._loaded if version not in kept])
         for version in [each for each in self._statuses if each not in found and each not in self._loaded]:
             del self._statuses[version]
-            self._broken.pop(version, None)
-            self._incomplete.pop(version, None)
+            self._failures.pop(version, None)
 
     def first_load(self) -> None:
         """As `refresh`, but raises InputError if nothing can be served."""
@@ -158,7 +169,7 @@ class ModelVersions:
             self._statuses[version] = VersionStatus("START")
             return False
         stamp = _stamp(directory)
-        if self._broken.get(version) == stamp:
+        if self._failures.get(version) == _Failure(stamp, is_final=True):
             return False
         self._statuses[version] = VersionStatus("LOADING")
         event("loading", version=version)
@@ -166,25 +177,25 @@ class ModelVersions:
             model = load_model(directory, version)
             model.warm_up((1, self._settings.limits.batch_rows))
         except Exception as error:
-            if isinstance(error, InputError) and self._incomplete.get(version) != stamp:
-                # Its files may still be coming; if they are the same at the next look, it is broken.
-                self._incomplete[version], self._last_error = stamp, error
-                self._statuses[version] = VersionStatus("START")
-                event("not complete", version=version)
-            else:
-                self._reject(version, stamp, error)
+            self._note_failure(version, stamp, error)
             return False
         self._loaded = {**self._loaded, version: model}
         self._statuses[version] = VersionStatus("AVAILABLE")
-        self._broken.pop(version, None)
+        self._failures.pop(version, None)
         gc.freeze()  # it lives long: searching all of it for garbage would keep requests waiting again and again
         self._metrics.loads.labels("loaded").inc()
         event("available", version=version)
         return True
 
-    def _reject(self, version: int, stamp: Stamp, error: Exception) -> None:
-        self._broken[version], self._last_error = stamp, error
-        is_damaged = isinstance(error, InputError)
+    def _note_failure(self, version: int, stamp: Stamp, error: Exception) -> None:
+        is_damaged, before = isinstance(error, InputError), self._failures.get(version)
+        # Files that are not as they should be may still be coming; if they are the same at the next look, the version is broken.
+        is_final = not is_damaged or (before is not None and before.stamp == stamp)
+        self._failures[version], self._last_error = _Failure(stamp, is_final), error
+        if not is_final:
+            self._statuses[version] = VersionStatus("START")
+            event("not complete", version=version)
+            return
         self._statuses[version] = VersionStatus(
             "END", "DATA_LOSS" if is_damaged else "INTERNAL", _BROKEN if is_damaged else _FAILED
         )
