@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import logging
-import platform
 import re
 from datetime import datetime, timezone
-from importlib import metadata
 from pathlib import Path
 
 import tensorflow as tf
 
-import tfq_llm
 from tfq_llm.checks import one_of
 from tfq_llm.encoders import SentenceEncoder
 from tfq_llm.errors import InputError
@@ -28,8 +25,8 @@ from tfq_llm.export.warmup import write_warmup
 from tfq_llm.exported.facts import FACTS, Circuit, Logits, ModelFacts, Sampled
 from tfq_llm.exported.manifest import write_manifest
 from tfq_llm.training.provenance import Provenance
-from tfq_llm.training.run import PACKAGES
 from tfq_llm.training.trained import TrainedModel
+from tfq_llm.training.versions import versions
 
 logger = logging.getLogger(__name__)
 
@@ -127,7 +124,6 @@ def _facts(
     serves: Sampled | None,
 ) -> ModelFacts:
     pqc, dense = parts.pqc, parts.logits
-    versions = {"tfq_llm": tfq_llm.__version__, "python": platform.python_version()}
     return ModelFacts(
         name=name,
         version=version,
@@ -142,7 +138,7 @@ def _facts(
         max_tokens=encoder.max_tokens if encoder else None,
         encoder={"name": encoder.encoder_name, "fingerprint": encoder.state_fingerprint()} if encoder else None,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        versions=versions | {package: metadata.version(package) for package in PACKAGES},
+        versions=versions(),
         circuit=Circuit(
             data_symbols=tuple(map(str, pqc.ansatz.data_symbols)),
             observables=tuple((qubit,) for qubit in range(pqc.num_measured)),

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import json
-import platform
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,18 +20,9 @@ from tfq_llm.data import Split
 from tfq_llm.errors import InputError
 from tfq_llm.metrics import HeadResult, results_table, verdict
 from tfq_llm.training.state import TrainingState
+from tfq_llm.training.versions import versions
 from tfq_llm.yaml_settings import dump_yaml
 
-PACKAGES = (
-    "tensorflow",
-    "tensorflow-quantum",
-    "tensorflow-text",
-    "tensorflow-hub",
-    "tf-keras",
-    "cirq-core",
-    "numpy",
-    "scikit-learn",
-)
 FOLDERS = ("history", "logs", "model", "state")
 
 
@@ -86,8 +75,7 @@ class RunDirectory:
             (self.path / folder).mkdir(exist_ok=True)
         write_text(self.path / "config.yaml", dump_yaml(config))
         # Last, as it marks the directory as a run's.
-        versions = {"tfq_llm": tfq_llm.__version__, "python": platform.python_version()}
-        write_json(self.path / "versions.json", versions | {package: metadata.version(package) for package in PACKAGES})
+        write_json(self.path / "versions.json", versions())
 
     def _sweep(self) -> None:
         """Removes what a killed process was writing."""
