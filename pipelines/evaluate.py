@@ -10,7 +10,7 @@ import numpy as np
 
 from tfq_llm import data
 from tfq_llm.errors import InputError
-from tfq_llm.metrics import markdown_table, score
+from tfq_llm.metrics import interval_text, markdown_table, score
 from tfq_llm.training.trained import TrainedModel, load_run
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ def evaluate(run_dir: Path, name: str, text_column: str | None, label_column: st
     if as_json:
         kept = {key: result.as_dict()[key] for key in ("accuracy", "low", "high", "macro_f1", "test_rows")}
         return json.dumps(kept | {"recall": recalls})
-    table = [("accuracy", f"{100 * result.accuracy:.1f} % (95 % interval {100 * result.low:.1f} – {100 * result.high:.1f})")]
+    table = [("accuracy", f"{100 * result.accuracy:.1f} % (95 % interval {interval_text(result.low, result.high)})")]
     table += [("macro-F1", f"{result.macro_f1:.3f}"), ("rows", f"{result.test_rows:,}")]
     table += [(f"recall of '{label}'", f"{100 * recall:.1f} %") for label, recall in recalls.items()]
     return markdown_table(("measure", "value"), table)

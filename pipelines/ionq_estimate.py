@@ -14,7 +14,7 @@ from tfq_llm.ionq.circuits import Size
 from tfq_llm.ionq.forecast import NOISE, SHOTS, Forecast, affordable, forecast, interval
 from tfq_llm.ionq.head import angles_of, machine_head
 from tfq_llm.ionq.prices import MAX_SHOTS, Price, jobs, price_of
-from tfq_llm.metrics import markdown_table
+from tfq_llm.metrics import interval_text, markdown_table
 from tfq_llm.pipelines.evaluate import embeddings_of, labelled_rows
 from tfq_llm.training.trained import load_run
 
@@ -169,7 +169,7 @@ def _budgeted(facts: dict[str, Any]) -> list[str]:
             f"{plan['sentences']:,}",
             f"{plan['dollars']:,.2f}",
             f"{100 * plan['accuracy']:.1f} %",
-            f"{100 * plan['low']:.1f} – {100 * plan['high']:.1f}",
+            interval_text(plan["low"], plan["high"]),
         )
         for plan in plans
     ]

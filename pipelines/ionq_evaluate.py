@@ -20,7 +20,7 @@ from tfq_llm.ionq.mitigation.comparison import METHODS, Method, estimate, parts
 from tfq_llm.ionq.plans import Plan
 from tfq_llm.ionq.service import Service
 from tfq_llm.ionq.sources import source
-from tfq_llm.metrics import markdown_table, score
+from tfq_llm.metrics import interval_text, markdown_table, score
 from tfq_llm.pipelines.evaluate import embeddings_of, labelled_rows
 from tfq_llm.training.trained import load_run
 
@@ -192,8 +192,8 @@ def asking(ask: Ask, what: str) -> Callable[[Sequence[Plan]], object]:
 
 def _report(facts: dict[str, Any]) -> str:
     def row(name: str, key: str) -> tuple[str, str, str]:
-        low, high = (facts[key.replace("accuracy", end)] for end in ("low", "high"))
-        return name, f"{100 * facts[key]:.1f} %", f"{100 * low:.1f} – {100 * high:.1f}"
+        ends = (facts[key.replace("accuracy", end)] for end in ("low", "high"))
+        return name, f"{100 * facts[key]:.1f} %", interval_text(*ends)
 
     # The mean of the absolute value of a normal deviate is 0.798 of its standard deviation.
     shots = f"; as many shots without any noise make {0.798 * facts['shot_error']:.3f}" if facts["shot_error"] else ""

@@ -16,7 +16,7 @@ from sklearn.decomposition import PCA
 
 from tfq_llm import data, encoders
 from tfq_llm.circuits import angle_encoding, long_range_ansatz
-from tfq_llm.metrics import score
+from tfq_llm.metrics import interval_text, score
 
 
 def stock_pqc(per_class: int, num_qubits: int, epochs: int, seed: int) -> str:
@@ -44,7 +44,7 @@ def stock_pqc(per_class: int, num_qubits: int, epochs: int, seed: int) -> str:
     result = score("frozen", "stock PQC", dataset.labels[test], predicted)
     return (
         f"tfq.layers.PQC on {num_qubits} principal components, {len(train)} training rows: test accuracy "
-        f"{100 * result.accuracy:.1f} % (95 % interval {100 * result.low:.1f} – {100 * result.high:.1f}, {result.test_rows} rows)"
+        f"{100 * result.accuracy:.1f} % (95 % interval {interval_text(result.low, result.high)}, {result.test_rows} rows)"
     )
 
 

@@ -65,6 +65,11 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
+def interval_text(low: float, high: float) -> str:
+    """An interval of shares, in percent, such as "76.1 – 79.1"."""
+    return f"{100 * low:.1f} – {100 * high:.1f}"
+
+
 def results_table(results: Sequence[HeadResult]) -> str:
     """The table of one run."""
     header = ("embeddings", "head", "test accuracy", "95 % interval", "macro-F1", "parameters", "seconds")
@@ -75,7 +80,7 @@ def results_table(results: Sequence[HeadResult]) -> str:
                 result.embeddings,
                 result.head,
                 f"{100 * result.accuracy:.1f} %",
-                f"{100 * result.low:.1f} – {100 * result.high:.1f}",
+                interval_text(result.low, result.high),
                 f"{result.macro_f1:.3f}",
                 f"{result.parameters:,}",
                 f"{result.seconds:.1f}",
