@@ -1,4 +1,4 @@
-"""The model card: what a model is, what it was made of, how good it is and what it is not for."""
+"""The model card of an exported model: what it is, what it was made of, how good it is and what it is not for."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 import yaml
 
 from tfq_llm.exported.facts import ModelFacts, Sampled
-from tfq_llm.metrics import results_table
+from tfq_llm.metrics import interval_text, results_table
+from tfq_llm.training.card_text import card_text, model_index, versions_text
 from tfq_llm.training.provenance import Provenance, encoder_licence, encoder_model
 
 _LIMITS = """\
@@ -27,21 +28,19 @@ def model_card(facts: ModelFacts, origin: Provenance, command: str) -> str:
         command: the one that exported it.
     """
     sections = (
-        f"# {facts.name}, version {facts.version}",
-        _summary(facts),
-        f"## Intended use\n\n{_use(facts)}",
-        f"## Data\n\n{_data(facts, origin)}",
-        f"## Results\n\n{_results(origin)}",
-        f"## What it serves\n\n{_serves(facts)}",
-        f"## Limits\n\n{_LIMITS}",
-        f"## Licences\n\n{_licences(facts, origin)}",
-        f"## Versions\n\n{_versions(facts, origin)}",
-        f"## How it was made\n\n{_made(origin, command)}",
+        ("Intended use", _use(facts)),
+        ("Data", _data(facts, origin)),
+        ("Results", _results(origin)),
+        ("What it serves", _serves(facts)),
+        ("Limits", _LIMITS),
+        ("Licences", _licences(facts, origin)),
+        ("Versions", _versions(facts, origin)),
+        ("How it was made", _made(origin, command)),
     )
-    return f"---\n{_front_matter(facts, origin)}---\n\n" + "\n\n".join(sections) + "\n"
+    return card_text(_front_matter(facts, origin), f"{facts.name}, version {facts.version}", _summary(facts), sections)
 
 
-def _front_matter(facts: ModelFacts, origin: Provenance) -> str:
+def _front_matter(facts: ModelFacts, origin: Provenance) -> dict[str, Any]:
     encoder = facts.encoder["name"] if facts.encoder else None
     licence = encoder_licence(encoder).lower() if encoder else "other"
     head = origin.quantum
@@ -55,16 +54,11 @@ def _front_matter(facts: ModelFacts, origin: Provenance) -> str:
         "library_name": "tensorflow",
         "pipeline_tag": "text-classification",
         "tags": ["quantum-machine-learning", "tensorflow", "saved-model", "text-classification"],
-        "model-index": [
-            {
-                "name": facts.name,
-                "results": [{"task": task, "dataset": {"name": origin.data, "type": origin.data}, "metrics": metrics}],
-            }
-        ],
+        "model-index": model_index(facts.name, task, {"name": origin.data, "type": origin.data}, metrics),
     }
     if encoder and encoder_model(encoder) != encoder:
         front["base_model"] = f"sentence-transformers/{encoder_model(encoder)}"
-    return yaml.safe_dump(front, sort_keys=False, allow_unicode=True)
+    return front
 
 
 def _summary(facts: ModelFacts) -> str:
@@ -96,7 +90,7 @@ def _data(facts: ModelFacts, origin: Provenance) -> str:
 def _results(origin: Provenance) -> str:
     head = origin.quantum
     return (
-        f"Test accuracy {100 * head.accuracy:.1f} % (95 % Wilson interval {100 * head.low:.1f} – {100 * head.high:.1f}), "
+        f"Test accuracy {100 * head.accuracy:.1f} % (95 % Wilson interval {interval_text(head.low, head.high)}), "
         f"macro-F1 {head.macro_f1:.3f}, on {head.test_rows:,} rows that were neither trained nor validated on. All heads on the "
         f"same embeddings, of one run with one split:\n\n{results_table(list(origin.results))}"
     )
@@ -144,12 +138,11 @@ def _licences(facts: ModelFacts, origin: Provenance) -> str:
 
 
 def _versions(facts: ModelFacts, origin: Provenance) -> str:
-    exported = ", ".join(f"{name} {version}" for name, version in facts.versions.items())
-    trained = ", ".join(f"{name} {version}" for name, version in origin.versions.items())
     fingerprint = (
         f"\n\nSentence encoder: {facts.encoder['name']}, fingerprint {facts.encoder['fingerprint']}." if facts.encoder else ""
     )
-    return f"Trained with {trained}.\n\nExported on {facts.created} with {exported}.{fingerprint}"
+    exported = f"Exported on {facts.created} with {versions_text(facts.versions)}."
+    return f"Trained with {versions_text(origin.versions)}.\n\n{exported}{fingerprint}"
 
 
 def _made(origin: Provenance, command: str) -> str:

@@ -1,4 +1,4 @@
-"""The model card of a saved head: Markdown with YAML front matter, as model hubs read it."""
+"""The model card of a saved head."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from tfq_llm.config import Config, HeadConfig
-from tfq_llm.metrics import HeadResult, markdown_table, results_table, verdict
+from tfq_llm.metrics import HeadResult, interval_text, markdown_table, results_table, verdict
+from tfq_llm.training.card_text import card_text, model_index, versions_text
 from tfq_llm.training.provenance import Provenance, encoder_licence, encoder_model
 from tfq_llm.training.saved_head import SETTINGS, SavedHead
 
@@ -42,21 +41,17 @@ def card(saved: SavedHead, candidates: Sequence[Candidate], licence: str | None 
     """
     origin = Provenance.of_saved_head(saved)
     results = list(origin.results)
-    sections = [
-        _front_matter(saved, origin, licence),
-        f"# {saved.facts['name']}\n\n{_introduction(saved, origin.quantum)}",
-        f"## Data\n\n{_data(saved.config, origin)}",
-        f"## Results\n\n{results_table(results)}\n\n{verdict(results)}",
-    ]
+    sections = [("Data", _data(saved.config, origin)), ("Results", f"{results_table(results)}\n\n{verdict(results)}")]
     if len(candidates) > 1:
-        sections.append(f"## How it was chosen\n\n{_choice(candidates)}")
+        sections.append(("How it was chosen", _choice(candidates)))
     if saved.facts["examples"]:
-        sections.append(f"## Examples\n\n{_examples(saved.facts['examples'])}")
-    sections += [f"## How it was made\n\n{_making(origin, commands)}", f"## Limits\n\n{_limits(origin)}"]
-    return "\n\n".join(sections) + "\n"
+        sections.append(("Examples", _examples(saved.facts["examples"])))
+    sections += [("How it was made", _making(origin, commands)), ("Limits", _limits(origin))]
+    front = _front_matter(saved, origin, licence)
+    return card_text(front, saved.facts["name"], _introduction(saved, origin.quantum), sections)
 
 
-def _front_matter(saved: SavedHead, origin: Provenance, licence: str | None) -> str:
+def _front_matter(saved: SavedHead, origin: Provenance, licence: str | None) -> dict[str, Any]:
     encoder, own = saved.facts["encoder"], origin.quantum
     metrics = [
         {"type": "accuracy", "value": round(own.accuracy, 4), "interval_95": [round(own.low, 4), round(own.high, 4)]},
@@ -64,17 +59,14 @@ def _front_matter(saved: SavedHead, origin: Provenance, licence: str | None) -> 
     ]
     task = {"type": "text-classification" if encoder else "embedding-classification"}
     evaluated = {"name": origin.data, "type": origin.data, "rows": own.test_rows}
-    front: dict[str, Any] = {
+    return {
         **({"license": licence.lower()} if licence else {}),
         "library_name": "tfq-llm",
         "pipeline_tag": task["type"],
         **({"base_model": encoder_model(encoder["encoder"])} if encoder else {}),
         "datasets": [origin.data],
-        "model-index": [
-            {"name": saved.facts["name"], "results": [{"task": task, "dataset": evaluated, "metrics": metrics}]},
-        ],
+        "model-index": model_index(saved.facts["name"], task, evaluated, metrics),
     }
-    return f"---\n{yaml.safe_dump(front, sort_keys=False, allow_unicode=True)}---"
 
 
 def _introduction(saved: SavedHead, own: HeadResult) -> str:
@@ -82,7 +74,7 @@ def _introduction(saved: SavedHead, own: HeadResult) -> str:
     settings = saved.config.head
     right = (
         f"Classifies {'texts' if encoder else 'embeddings of texts'} as {' or '.join(saved.class_names)}: right for "
-        f"{100 * own.accuracy:.1f} % of {own.test_rows:,} test rows (95 % interval {100 * own.low:.1f} – {100 * own.high:.1f})."
+        f"{100 * own.accuracy:.1f} % of {own.test_rows:,} test rows (95 % interval {interval_text(own.low, own.high)})."
     )
     qubits = settings.qpu_qubits(settings.encoder_qubits(dim))
     head = f"It is a quantum head of {own.parameters:,} parameters on {qubits} qubits"
@@ -142,8 +134,8 @@ def _making(origin: Provenance, commands: Sequence[str]) -> str:
     shown = "\n".join(f"    {command}" for command in commands)
     again = f"    tfq-llm train {SETTINGS} --run-dir runs/again"
     made = f"By\n\n{shown}\n\n" if commands else ""
-    versions = ", ".join(f"{name} {version}" for name, version in origin.versions.items())
-    return f"{made}`{SETTINGS}` has every setting of the run that was kept; this trains it again:\n\n{again}\n\nWith {versions}."
+    trained = f"`{SETTINGS}` has every setting of the run that was kept; this trains it again:\n\n{again}"
+    return f"{made}{trained}\n\nWith {versions_text(origin.versions)}."
 
 
 def _limits(origin: Provenance) -> str:
