@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
@@ -108,13 +109,23 @@ def atomic_directory(target: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def recorded_digests(directory: Path) -> Any:
+    """What the manifest of `directory` says, as `atomic_directory` wrote it: the value of `directory_digests`.
+
+    Raises:
+        OSError: there is no manifest.
+        ValueError: it is damaged. One that is JSON and something else is returned as it is.
+    """
+    return json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+
+
 def is_intact(directory: Path) -> bool:
     """Whether `directory` was finished by `atomic_directory` and every file still has its checksum."""
     try:
-        manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+        recorded = recorded_digests(directory)
     except (OSError, ValueError):
         return False
-    return manifest == directory_digests(directory)
+    return bool(recorded == directory_digests(directory))
 
 
 def to_disk(path: Path) -> None:

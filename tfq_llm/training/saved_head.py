@@ -13,7 +13,7 @@ import tensorflow as tf
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from tfq_llm.cache import MANIFEST, file_digest
+from tfq_llm.cache import MANIFEST, file_digest, recorded_digests
 from tfq_llm.config import Config, load_config
 from tfq_llm.errors import InputError
 from tfq_llm.models import quantum_head
@@ -112,8 +112,8 @@ def _packed(keys: Iterable[str]) -> np.ndarray:
 
 def _verify(directory: Path, names: Sequence[str] = (FACTS, SETTINGS, WEIGHTS)) -> None:
     try:
-        manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
-        digests = {name: manifest[name] for name in names}
+        recorded = recorded_digests(directory)
+        digests = {name: recorded[name] for name in names}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _damaged(directory, MANIFEST) from error
     for name, digest in digests.items():
