@@ -16,7 +16,7 @@ from tfq_llm.ionq import states
 from tfq_llm.ionq.circuits import BoundCircuits
 from tfq_llm.ionq.forecast import exact_values
 from tfq_llm.ionq.head import MachineHead, angles_of, machine_head
-from tfq_llm.ionq.mitigation.comparison import METHODS, Method, estimate, parts
+from tfq_llm.ionq.mitigation.methods import METHODS, Method, estimate, parts
 from tfq_llm.ionq.plans import Plan
 from tfq_llm.ionq.service import Service
 from tfq_llm.ionq.sources import source
@@ -170,11 +170,11 @@ def _mitigated(service: Service, circuits: BoundCircuits, method: Method, ask: A
     order = service.order
     if order.debias:
         raise InputError("IonQ's debiasing and mitigation on this side are for the same errors: ask for one of them.")
-    case = (circuits.template, circuits.symbols, circuits.values, circuits.measured, order.shots, method)
     scales = ", ".join(f"{scale:g}" for scale in method.scales)
     calibration = ", and two circuits that measure its readout errors" if method.readout else ""
     what = f"{len(circuits):,} sentences with {order.shots:,} shots each on {order.target}, at noise scales {scales}{calibration}"
-    values, _ = estimate(source(service, parts(*case), circuits.measured, asking(ask, what)), *case)
+    run = source(service, parts(circuits, order.shots, method), asking(ask, what))
+    values, _ = estimate(run, circuits, order.shots, method)
     return values
 
 

@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 from tfq_llm.ionq.forecast import exact_values
-from tfq_llm.ionq.mitigation.comparison import METHODS, Comparison, compare, parts
+from tfq_llm.ionq.mitigation.comparison import Comparison, compare
+from tfq_llm.ionq.mitigation.methods import METHODS, parts
 from tfq_llm.ionq.service import Service
 from tfq_llm.ionq.sources import source
 from tfq_llm.metrics import markdown_table
@@ -21,15 +22,12 @@ def mitigation(service: Service, given: Sentences, ask: Ask, *, as_json: bool = 
         ServiceError: a circuit has no result.
     """
     circuits, shots = given.circuits, service.order.shots
-    rows, template, measured = len(circuits), circuits.template, circuits.measured
-    wanted = [part for method in METHODS for part in parts(template, circuits.symbols, circuits.values, measured, shots, method)]
+    rows = len(circuits)
+    wanted = [part for method in METHODS for part in parts(circuits, shots, method)]
     what = f"{rows:,} sentences by {len(METHODS)} methods, each with {shots:,} shots a sentence, on {service.order.target}"
     found = compare(
-        source(service, wanted, measured, asking(ask, what)),
-        template,
-        circuits.symbols,
-        circuits.values,
-        measured,
+        source(service, wanted, asking(ask, what)),
+        circuits,
         exact_values(circuits),
         given.head.classes,
         shots=shots,

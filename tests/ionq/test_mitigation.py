@@ -8,6 +8,7 @@ import cirq
 import cirq_ionq
 import numpy as np
 import pytest
+import sympy
 from scipy import stats
 from scipy.optimize import curve_fit
 
@@ -15,6 +16,7 @@ from tfq_llm import InputError
 from tfq_llm.circuits import depolarizing, ionq_noise, noisy_circuit, readout_error, reduced, reuploading_circuit
 from tfq_llm.circuits.folding import folded
 from tfq_llm.circuits.reduction import with_own_angles
+from tfq_llm.ionq.circuits import BoundCircuits
 from tfq_llm.ionq.mitigation import (
     METHODS,
     Method,
@@ -264,14 +266,14 @@ class Simulation:
         self.noise, self.readout, self.seeds = noise, readout, count(seed)
         self.asked: list[tuple[int, int, int]] = []
 
-    def __call__(self, template, symbols, values, measured, shots):
-        qubits = cirq.LineQubit.range(measured)
-        noisy = noisy_circuit(template, self.noise, readout=self.readout, measured=qubits)
+    def __call__(self, circuits, shots):
+        qubits = cirq.LineQubit.range(circuits.measured)
+        noisy = noisy_circuit(circuits.template, self.noise, readout=self.readout, measured=qubits)
         observables = [cirq.PauliString(cirq.Z(qubit)) for qubit in qubits]
+        symbols = sympy.symbols(circuits.symbols)
         engine = SamplingEngine(noisy, observables, symbols, shots=shots, gradient="spsa", seed=next(self.seeds))
-        found = engine.estimate(values)
-        gates = sum(len(operation.qubits) == 2 for operation in template.all_operations())
-        self.asked.append((len(values), shots, gates))
+        found = engine.estimate(circuits.values)
+        self.asked.append((len(circuits), shots, circuits.size.two_qubit))
         return found.values.astype(float), found.standard_errors.astype(float) ** 2
 
 
@@ -279,7 +281,7 @@ def classes(values: np.ndarray) -> np.ndarray:
     return (values[..., 0] > 0).astype(int)
 
 
-def sentences(rows: int, qubits: int = 4, measured: int = 2) -> tuple:
+def sentences(rows: int, qubits: int = 4, measured: int = 2) -> tuple[BoundCircuits, np.ndarray]:
     """A reduced re-uploading circuit at random angles, and its exact values."""
     ansatz = reuploading_circuit(qubits)
     symbols = [*ansatz.data_symbols, *ansatz.weight_symbols]
@@ -287,13 +289,13 @@ def sentences(rows: int, qubits: int = 4, measured: int = 2) -> tuple:
     # Angles near 0 keep |⟨Z⟩| large, as trained circuits do.
     values = np.random.default_rng(0).normal(0, 0.25, [rows, len(symbols)]) @ matrix + shifts
     exact = CompiledEngine(template, ansatz.observables(measured), own, dtype="float64").values(values)
-    return template, own, values, measured, exact
+    return BoundCircuits(template, tuple(map(str, own)), values, measured), exact
 
 
 def test_all_methods_have_the_same_shots_and_pay_for_their_gates():
-    *circuits, exact = sentences(rows=10)
+    circuits, exact = sentences(rows=10)
     run = Simulation(None, 0.0)
-    table = compare(run, *circuits, exact, classes, shots=200, price=FORTE, calibration_shots=100)
+    table = compare(run, circuits, exact, classes, shots=200, price=FORTE, calibration_shots=100)
     assert [outcome.method for outcome in table.outcomes] == list(METHODS)
     assert [outcome.circuits for outcome in table.outcomes] == [10, 12, 20, 30, 22, 32]
     assert [outcome.shots for outcome in table.outcomes] == [2000] * 6
@@ -312,11 +314,9 @@ def test_all_methods_have_the_same_shots_and_pay_for_their_gates():
 
 
 def test_folded_circuits_cost_more_where_gates_count():
-    template, symbols, values, measured, exact = sentences(rows=2)
-    table = compare(
-        Simulation(None, 0.0), template, symbols, values, measured, exact, classes, shots=4000, price=FORTE, methods=METHODS[::2]
-    )
-    ones, twos = (sum(len(operation.qubits) == width for operation in template.all_operations()) for width in (1, 2))
+    circuits, exact = sentences(rows=2)
+    table = compare(Simulation(None, 0.0), circuits, exact, classes, shots=4000, price=FORTE, methods=METHODS[::2])
+    ones, twos = (sum(len(operation.qubits) == width for operation in circuits.template.all_operations()) for width in (1, 2))
     expected = [4000 * (0.0001645 * ones + 0.001121 * twos), 0.0]
     for shots, scale in ((3000, 1), (1000, 3)):
         expected[1] += max(25.79, shots * (0.0001645 * ones + 0.001121 * scale * twos))
@@ -325,8 +325,8 @@ def test_folded_circuits_cost_more_where_gates_count():
 
 def test_exact_machines_are_found_exact():
     """Without noise all methods agree with the exact values within the standard errors that they give."""
-    *circuits, exact = sentences(rows=60)
-    table = compare(Simulation(None, 0.0, seed=5), *circuits, exact, classes, shots=1000, price=FORTE)
+    circuits, exact = sentences(rows=60)
+    table = compare(Simulation(None, 0.0, seed=5), circuits, exact, classes, shots=1000, price=FORTE)
     for outcome in table.outcomes:
         if "exponential" not in outcome.method.name:
             assert_covered(outcome.values, outcome.standard_errors, exact, slack=0.02)
@@ -340,9 +340,9 @@ def test_exact_machines_are_found_exact():
 @pytest.mark.parametrize("machine", ["aria-1", "forte-1"])
 def test_with_shots_enough_mitigation_takes_the_noise_out(machine):
     """What bias is left by each method, when shots are so many that they hide little of it."""
-    *circuits, exact = sentences(rows=30)
+    circuits, exact = sentences(rows=30)
     run = Simulation(ionq_noise(machine), 0.02, seed=3)
-    table = compare(run, *circuits, exact, classes, shots=20_000, price=FORTE)
+    table = compare(run, circuits, exact, classes, shots=20_000, price=FORTE)
     by_name = {outcome.method.name: outcome for outcome in table.outcomes}
     for name in ("readout", "linear", "exponential", "readout, linear", "readout, exponential"):
         assert by_name[name].gain > 4 * by_name[name].gain_spread, name
@@ -352,11 +352,11 @@ def test_with_shots_enough_mitigation_takes_the_noise_out(machine):
 
 def test_one_method_alone_with_known_readout_errors():
     """What corrects before the extrapolation is the same as what corrects behind it, for a line."""
-    template, symbols, values, measured, _ = sentences(rows=5)
+    circuits, _ = sentences(rows=5)
     known = ReadoutError([0.02, 0.02], [0.02, 0.02], [0.001, 0.001], [0.001, 0.001])
     method = Method("both", (1.0, 3.0), readout=True)
-    after, spread = mitigated(Simulation(None, 0.02), template, symbols, values, measured, 1000, method, known)
-    before, errors = mitigated(Simulation(None, 0.02), template, symbols, values, measured, 1000, Method("line", (1.0, 3.0)))
+    after, spread = mitigated(Simulation(None, 0.02), circuits, 1000, method, known)
+    before, errors = mitigated(Simulation(None, 0.02), circuits, 1000, Method("line", (1.0, 3.0)))
     expected, variances = corrected(before, known, errors**2)
     np.testing.assert_allclose(after, expected)
     np.testing.assert_allclose(spread, np.sqrt(variances))
@@ -384,7 +384,7 @@ def test_shots_are_divided_for_the_least_error():
     ],
 )
 def test_bad_comparisons(options, message):
-    template, symbols, values, measured, exact = sentences(rows=4)
+    circuits, exact = sentences(rows=4)
     arguments = {"exact": exact, "price": FORTE, "methods": METHODS[::3] + METHODS[1:2]} | options
     with pytest.raises(InputError, match=message):
-        compare(Simulation(None, 0.0), template, symbols, values, measured, classes=classes, **arguments)
+        compare(Simulation(None, 0.0), circuits, classes=classes, **arguments)

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-import cirq
 import numpy as np
 
 from tfq_llm.errors import ServiceError
 from tfq_llm.ionq.circuits import BoundCircuits
-from tfq_llm.ionq.mitigation.comparison import Part, Run
+from tfq_llm.ionq.mitigation.methods import Part, Run
 from tfq_llm.ionq.orders import Order
 from tfq_llm.ionq.plans import Plan
 from tfq_llm.ionq.service import Service
 
 
-def source(service: Service, parts: Sequence[Part], measured: int, agree: Callable[[Sequence[Plan]], object]) -> Run:
+def source(service: Service, parts: Sequence[Part], agree: Callable[[Sequence[Plan]], object]) -> Run:
     """Sends circuits and waits for all of them; returns a function that gives their values.
 
     Parts with the same circuits and as many shots are run once.
@@ -24,22 +23,19 @@ def source(service: Service, parts: Sequence[Part], measured: int, agree: Callab
     Args:
         service: where they run, by its order, but for the shots.
         parts: everything that will be asked for.
-        measured: how many qubits are read.
         agree: as for `Service.submit_all`.
 
     Raises, the function too:
         ServiceError: circuits without a result that can be used.
     """
 
-    def bound(template: cirq.Circuit, symbols: Sequence[str], values: np.ndarray, shots: int) -> tuple[BoundCircuits, Order]:
-        return BoundCircuits(template, tuple(symbols), values, measured), replace(service.order, shots=shots)
+    def order(shots: int) -> Order:
+        return replace(service.order, shots=shots)
 
-    service.wait(service.submit_all([bound(part.template, part.symbols, part.values, part.shots) for part in parts], agree))
+    service.wait(service.submit_all([(part.circuits, order(part.shots)) for part in parts], agree))
 
-    def run(
-        template: cirq.Circuit, symbols: Sequence[str], values: np.ndarray, measured: int, shots: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        found = service.jobs.values(*bound(template, symbols, values, shots))
+    def run(circuits: BoundCircuits, shots: int) -> tuple[np.ndarray, np.ndarray]:
+        found = service.jobs.values(circuits, order(shots))
         missing = int(np.isnan(found).any(axis=1).sum())
         if missing:
             raise ServiceError(

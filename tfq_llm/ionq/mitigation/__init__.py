@@ -1,6 +1,7 @@
 """Error mitigation on this side of the wire: readout errors corrected, gate noise extrapolated to none, what both are worth."""
 
-from tfq_llm.ionq.mitigation.comparison import METHODS, Comparison, Method, Outcome, Run, compare, mitigated, shots_by_scale
+from tfq_llm.ionq.mitigation.comparison import Comparison, Outcome, compare
+from tfq_llm.ionq.mitigation.methods import METHODS, Method, Run, mitigated, shots_by_scale
 from tfq_llm.ionq.mitigation.readout import (
     ReadoutError,
     calibration_templates,
