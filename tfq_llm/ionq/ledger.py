@@ -39,13 +39,13 @@ def _job(row: Sequence[Any]) -> Job:
 class Ledger:
     """The ledger of a run, one file.
 
-    Every method is one transaction. Processes and threads may share the file; who sends holds `tfq_llm.ionq.jobs`' lock as well.
+    Every method is one transaction. Processes and threads may share the file; who sends holds `tfq_llm.ionq.sending.only_sender` too.
 
     Args:
-        path: of the file; it is made if there is none.
+        path: of the file, see `LedgerFile`; it is made if there is none.
 
     Raises:
-        InputError: the file is damaged, is no ledger, or comes from a later version of this package.
+        InputError: as `LedgerFile`.
     """
 
     def __init__(self, path: Path) -> None:
