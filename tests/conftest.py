@@ -37,6 +37,14 @@ def fresh_process() -> Callable[..., str]:
     return run
 
 
+@pytest.fixture(scope="module")
+def module_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A cache of a module's tests alone, for building a sentence encoder takes seconds."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("TFQ_LLM_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def nodes() -> Iterator[object]:
     """A Ray cluster on this machine: a head without CPUs, and two nodes with one each."""

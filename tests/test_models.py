@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.lengths import Lengths
 from tfq_llm import HeadConfig, InputError, hybrid_classifier, quantum_head
 
 EMBEDDINGS = np.random.default_rng(0).normal(size=[6, 7]).astype(np.float32)
@@ -59,14 +60,6 @@ def test_more_than_two_classes_measure_every_qubit():
     head = quantum_head(7, 4, HeadConfig(encoder_layers=1))
     assert head.get_layer("reuploading_pqc").num_measured == 3
     assert head(EMBEDDINGS).shape == (6, 4)
-
-
-class Lengths(tf.keras.layers.Layer):
-    """A sentence encoder that any reader can follow: number of bytes, its logarithm, one."""
-
-    def call(self, texts):
-        length = tf.cast(tf.strings.length(texts), tf.float32)
-        return tf.stack([length, tf.math.log(length + 1.0), tf.ones_like(length)], axis=1)
 
 
 def test_a_hybrid_classifier_is_an_ordinary_keras_model(tmp_path):

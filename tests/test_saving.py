@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.lengths import Lengths
 from tfq_llm import HeadConfig, InputError, ReuploadingPQC, hybrid_classifier, plain_tensorflow, quantum_head
 
 EMBEDDINGS = np.random.default_rng(0).normal(size=[6, 7]).astype(np.float32)
@@ -21,14 +22,6 @@ for folder in Path(sys.argv[1]).iterdir():
     np.testing.assert_allclose(run(tf.constant(case["inputs"])), case["outputs"], atol=1e-5, err_msg=folder.name)
 assert not [name for name in sys.modules if name.startswith(("tfq_llm", "cirq", "tensorflow_quantum", "tf_keras"))]
 """
-
-
-class Lengths(tf.keras.layers.Layer):
-    """A sentence encoder that any reader can follow: number of bytes, its logarithm, one."""
-
-    def call(self, texts):
-        length = tf.cast(tf.strings.length(texts), tf.float32)
-        return tf.stack([length, tf.math.log(length + 1.0), tf.ones_like(length)], axis=1)
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,16 +18,10 @@ from tfq_llm.studies.config import make_study_config
 from tfq_llm.studies.prepare import draws
 from tfq_llm.studies.store import Store
 
+pytestmark = pytest.mark.usefixtures("module_cache")
+
 ROWS = 60
 TUNED = ["--tuned", "--per-class", "12", "--set", "tuning.epochs=1", "--set", "tuning.batch_size=8"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def own_cache(tmp_path_factory) -> Iterator[None]:
-    """A cache of this module's tests, for building a sentence encoder takes seconds."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("TFQ_LLM_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 @pytest.fixture(scope="module")

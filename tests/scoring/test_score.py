@@ -69,6 +69,19 @@ def nothing_left(directory: Path) -> bool:
     return not [path for path in directory.iterdir() if "scoring" in path.name or path.name.startswith(".")]
 
 
+def with_a_bad_row(directory: Path) -> Path:
+    """A file of `texts(ROWS)` whose last line is no JSON."""
+    path = directory / "texts.jsonl"
+    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts(ROWS)) + "no\n", encoding="utf-8")
+    return path
+
+
+def expect_all_but_the_bad_row(job: Job) -> None:
+    expect_all(job.output)
+    assert len(job.bad_rows.read_text().splitlines()) == 1
+    assert nothing_left(job.output.parent)
+
+
 @pytest.mark.parametrize("output", [".csv", ".jsonl", ".parquet"])
 @pytest.mark.parametrize("source", [".csv", ".jsonl", ".parquet"])
 def test_every_format_comes_out_of_every_format(source, output, tmp_path):
@@ -251,9 +264,7 @@ def test_an_output_that_is_there_is_left_alone(given):
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_a_disk_that_is_full_at_any_step_is_told_and_what_was_scored_is_kept(suffix, tmp_path, monkeypatch):
-    path = tmp_path / "texts.jsonl"
-    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts(ROWS)) + "no\n", encoding="utf-8")
-    given_job = make(path, suffix, skip_bad_rows=True, chunk_rows=20)
+    given_job = make(with_a_bad_row(tmp_path), suffix, skip_bad_rows=True, chunk_rows=20)
     steps = [(Journal, "_append"), (Path, "mkdir"), (Path, "replace"), (os, "fsync"), (ParquetWriter, "write_table")]
     for moment in itertools.count():
         left = iter(range(moment))
@@ -267,9 +278,7 @@ def test_a_disk_that_is_full_at_any_step_is_told_and_what_was_scored_is_kept(suf
         assert not given_job.output.exists() or (given_job.working / JOURNAL).exists()
         kept = begun(given_job.working)
         assert score(given_job).found == (kept[2].rows if kept else 0)
-        expect_all(given_job.output)
-        assert len(given_job.bad_rows.read_text().splitlines()) == 1
-        assert nothing_left(tmp_path)
+        expect_all_but_the_bad_row(given_job)
         given_job.output.unlink()
         given_job.bad_rows.unlink()
     assert moment >= 15
@@ -429,9 +438,7 @@ def always(*arguments: object) -> bool:
 @pytest.mark.slow
 @pytest.mark.parametrize(("suffix", "half"), [(".csv", True), (".parquet", False)])
 def test_a_kill_at_any_step_loses_and_repeats_nothing(suffix, half, tmp_path):
-    path = tmp_path / "texts.jsonl"
-    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts(ROWS)) + "no\n", encoding="utf-8")
-    given_job = make(path, suffix, skip_bad_rows=True, chunk_rows=12)
+    given_job = make(with_a_bad_row(tmp_path), suffix, skip_bad_rows=True, chunk_rows=12)
     moment = 0
     while killed(given_job, moment, half):
         # Each moment once from the beginning, and once more in a process that goes on.
@@ -441,9 +448,7 @@ def test_a_kill_at_any_step_loses_and_repeats_nothing(suffix, half, tmp_path):
                 score(given_job)
         else:
             score(given_job)
-        expect_all(given_job.output)
-        assert len(given_job.bad_rows.read_text().splitlines()) == 1
-        assert nothing_left(tmp_path)
+        expect_all_but_the_bad_row(given_job)
         given_job.output.unlink()
         given_job.bad_rows.unlink()
         moment += 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +14,9 @@ from tfq_llm.studies.config import StudyConfig, make_study_config
 from tfq_llm.studies.prepare import draws
 from tfq_llm.studies.store import Store
 
+pytestmark = pytest.mark.usefixtures("module_cache")
+
 GOOD, BAD = ("good", "great", "fine"), ("bad", "awful", "poor")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def own_cache(tmp_path_factory) -> Iterator[None]:
-    """A cache of this module's tests, for building a sentence encoder takes seconds."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("TFQ_LLM_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 def texts(path: Path, first: int, count: int) -> str:
