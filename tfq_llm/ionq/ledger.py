@@ -39,7 +39,7 @@ def _job(row: Sequence[Any]) -> Job:
 class Ledger:
     """The ledger of a run, one file.
 
-    Every method is one transaction. Processes and threads may share the file; who sends holds `tfq_llm.ionq.sending.only_sender` too.
+    Every method is one transaction. Processes and threads may share the file; who sends holds `tfq_llm.ionq.sending.only_sender`.
 
     Args:
         path: of the file, see `LedgerFile`; it is made if there is none.
