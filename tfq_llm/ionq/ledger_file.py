@@ -41,6 +41,10 @@ class LedgerFile:
     Args:
         path: of the file; it is made if there is none.
 
+    Attributes:
+        path: the same.
+        database: the connection, in autocommit mode.
+
     Raises:
         InputError: the file is damaged, is no ledger, or comes from a later version of this package.
     """
