@@ -91,7 +91,7 @@ def hybrid_classifier(
     """Strings [batch] → logits [batch, num_classes]: a sentence encoder and a head in one model, compiled.
 
     It is trained, evaluated, saved (`.keras`) and given callbacks like any Keras model. With `encoder.trainable = True` gradients
-    reach the encoder's weights through both circuits.
+    reach the sentence encoder's weights through both circuits.
 
     Args:
         encoder: a layer from `tfq_llm.encoders.load`.
