@@ -42,7 +42,10 @@ app.command()(serve)
 @app.command()
 def train(
     config: Annotated[
-        str, typer.Argument(metavar="CONFIG", help="A YAML file, or the name of one that comes with the package: demo.")
+        str,
+        typer.Argument(
+            metavar="CONFIG", help="A YAML file, or the name of one that comes with the package, such as demo or domains."
+        ),
     ],
     data: Annotated[
         str | None, typer.Option(metavar="NAME_OR_PATH", help="A named set, a file, or a directory of .tsv (data.name).")
@@ -97,7 +100,7 @@ def evaluate(
 
 @app.command()
 def predict(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A finished run directory, or an exported model.")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A finished run directory, a saved head or an exported model.")],
     texts: Annotated[list[str] | None, typer.Argument(metavar="TEXT...", help="Texts to classify.")] = None,
     file: Annotated[Path | None, typer.Option(help="A UTF-8 file with a text on each line; - for standard input.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per text, with all probabilities.")] = False,
@@ -157,8 +160,8 @@ def results(
 def stock_pqc(
     per_class: Annotated[int, typer.Option(min=2, help="Rows per class to train on.")] = 64,
     qubits: Annotated[int, typer.Option(min=2, max=12, help="Number of qubits, and of principal components.")] = 4,
-    epochs: Annotated[int, typer.Option(min=1)] = 20,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    epochs: Annotated[int, typer.Option(min=1, help="Of the training.")] = 20,
+    seed: Annotated[int, typer.Option(min=0, help="Of split, initial weights and batches.")] = 0,
 ) -> None:
     """Show TensorFlow Quantum's own `tfq.layers.PQC` at work on the default data: one upload, data as circuits."""
     with tensorflow():
