@@ -100,6 +100,9 @@ def hybrid_classifier(
         fit: learning rate and weight decay. By default those of a head (learning rate 0.005); for a trainable sentence encoder,
             which such a rate would wreck, those of the joint phase (1e-5).
         seed: decides the initial weights of a new head, as in `quantum_head`.
+
+    Raises:
+        InputError: a given head puts out another number of values; or as `quantum_head`.
     """
     texts = tf.keras.Input([], dtype=tf.string, name="text")
     embeddings = encoder(texts)
