@@ -31,12 +31,6 @@ app.add_typer(data_app, name="data")
 app.add_typer(encoders_app, name="encoders")
 app.add_typer(ionq_app, name="ionq")
 app.add_typer(study_app, name="study")
-app.command()(report)
-app.command()(embed)
-app.command()(export)
-app.command()(keep_head)
-app.command()(score)
-app.command()(serve)
 
 
 @app.command()
@@ -101,7 +95,7 @@ def evaluate(
 @app.command()
 def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A finished run directory, a saved head or an exported model.")],
-    texts: Annotated[list[str] | None, typer.Argument(metavar="TEXT...", help="Texts to classify.")] = None,
+    texts: Annotated[list[str] | None, typer.Argument(metavar="TEXT", help="Texts to classify.")] = None,
     file: Annotated[Path | None, typer.Option(help="A UTF-8 file with a text on each line; - for standard input.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per text, with all probabilities.")] = False,
 ) -> None:
@@ -115,7 +109,7 @@ def predict(
 
 @app.command()
 def draw(
-    config: Annotated[str, typer.Argument(metavar="[CONFIG]", help="A YAML file or the name of a packaged one.")] = "demo",
+    config: Annotated[str, typer.Argument(metavar="CONFIG", help="A YAML file or the name of a packaged one.")] = "demo",
     overrides: Overrides = None,
     qubits: Annotated[
         int | None, typer.Option(min=2, help="Number of qubits. Default: the configuration's, or 4 where it leaves it open.")
@@ -168,6 +162,10 @@ def stock_pqc(
         from tfq_llm.pipelines.stock_pqc import stock_pqc as run_stock_pqc
 
         print(run_stock_pqc(per_class, qubits, epochs, seed))
+
+
+for command in (embed, report, keep_head, export, serve, score):  # behind the others, as --help lists them
+    app.command()(command)
 
 
 @data_app.command("list")

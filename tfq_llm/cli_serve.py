@@ -40,7 +40,7 @@ def export(
 def keep_head(
     runs: Annotated[
         list[Path],
-        typer.Argument(metavar="RUN...", help="Finished runs; of several, the one with the lowest validation loss is kept."),
+        typer.Argument(metavar="RUN", help="Finished runs; of several, the one with the lowest validation loss is kept."),
     ],
     to: Annotated[Path, typer.Option(metavar="DIR", help="The directory to write, such as saved_models/NAME.")],
     examples: Annotated[
