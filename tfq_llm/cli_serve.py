@@ -55,7 +55,7 @@ def keep_head(
 ) -> None:
     """Keep the head of a run whose sentence encoder was not trained as a small directory with a card.
 
-    Every command that takes a run takes it too.
+    Commands that use a run take it, too.
     """
     with stoppable(KEEPS_NOTHING), tensorflow():
         from tfq_llm.pipelines.keep_head import keep_head as keep
