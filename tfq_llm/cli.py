@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tfq_llm import __version__
 from tfq_llm.cli_embed import embed
 from tfq_llm.cli_ionq import ionq_app
 from tfq_llm.cli_options import AsJson, LabelColumn, LabelledData, Overrides, Run, TextColumn, data_settings, tensorflow
@@ -20,7 +21,6 @@ from tfq_llm.errors import InputError, ServiceError
 
 app = typer.Typer(
     name="tfq-llm",
-    help="Fine-tune language models with quantum circuits.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -31,6 +31,21 @@ app.add_typer(data_app, name="data")
 app.add_typer(encoders_app, name="encoders")
 app.add_typer(ionq_app, name="ionq")
 app.add_typer(study_app, name="study")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"tfq-llm {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Fine-tune language models with quantum circuits."""
 
 
 @app.command()
