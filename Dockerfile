@@ -1,9 +1,10 @@
 # The model server, for Linux on x86-64. NOT BUILT OR RUN so far: where it was written there was no container engine.
 #
 #   docker build --tag tfq-llm .
-#   docker run --rm --publish 8501:8501 --volume "$PWD/saved_models/NAME:/models/NAME:ro" --volume "$PWD/token:/run/token:ro" \
+#   docker run --rm --publish 8501:8501 --volume "$PWD/served/NAME:/models/NAME:ro" --volume "$PWD/token:/run/token:ro" \
 #       tfq-llm /models/NAME --host 0.0.0.0 --token-file /run/token
 #
+# NAME is a model that `tfq-llm export` wrote to served/NAME.
 # The token's file has mode 600 and belongs to user 10001, as whom the server runs.
 FROM --platform=linux/amd64 python:3.11-slim
 

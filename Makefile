@@ -1,3 +1,4 @@
+#   make help     this text
 #   make demo     the main job, end to end; with FULL=1 every test row is scored, in a run of its own (runs/demo-full)
 #   make results  a table of docs/results.md; DATA=NAME_OR_PATH or EMBEDDINGS="FILE.npz ..." choose what of, else the default data
 #   make reproduce DATA=DIR  the studies of docs/results.md, which continue from the trial rows in docs/results/; FRESH=1 begins
@@ -16,7 +17,7 @@
 #   make faults   docs/reliability.md anew: every fault of the IonQ service, with and without kills, against the local stand-in
 #   make kills    docs/reliability-studies.md anew: a small study, killed again and again, beside one that was not
 #   make constraints  the tested versions anew  make clean      drops .venv and what tools left behind
-# All but clean first set up .venv with the tested versions (constraints.txt), by PYTHON=... if given; data that they need are
+# All but help and clean first set up .venv with the tested versions (constraints.txt), by PYTHON=... if given; data that they need are
 # fetched into the cache.
 
 PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.10; do \
@@ -32,12 +33,15 @@ PARTS := heads-frozen default-frozen ablation-frozen heads-mpnet-tuned screen-fr
 # Depths of the amplitude encoder that are tried for the model to start from.
 DEPTHS := 6 12 18
 
-.PHONY: demo results saved-model reproduce reproduce-quick $(PARTS:%=reproduce-%) benchmark benchmark-encoder benchmark-studies \
+.PHONY: demo help results saved-model reproduce reproduce-quick $(PARTS:%=reproduce-%) benchmark benchmark-encoder benchmark-studies \
 	faults fuzz-server benchmark-serving kills docs docs-commands tutorial test test-fast test-campaigns kernels lint constraints clean
 
 demo: .venv/installed
 	$(BIN)/tfq-llm data fetch movie-reviews
 	$(BIN)/tfq-llm train demo $(if $(FULL),--full --run-dir runs/demo-full,--run-dir runs/demo)
+
+help:
+	@sed -n 's/^#\( \|$$\)//p; /^$$/q' Makefile
 
 results: .venv/installed
 	$(BIN)/tfq-llm results $(if $(DATA),--data '$(DATA)') $(foreach file,$(EMBEDDINGS),--embeddings $(file))

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -110,6 +111,14 @@ class Server:
         """The sum of a metric over its labels."""
         text = requests.get(f"{self.url}/metrics", timeout=60).text
         return sum(float(value) for value in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", text, re.MULTILINE))
+
+    def answers(self) -> Counter[int]:
+        """How many requests were answered with each status; those that are refused at the door have no route."""
+        text = requests.get(f"{self.url}/metrics", timeout=60).text
+        found: Counter[int] = Counter()
+        for status, times in re.findall(r'^tfq_llm_requests_total{.*status="(\d+)"} (\S+)$', text, re.MULTILINE):
+            found[int(status)] += int(float(times))
+        return found
 
     def load(self, texts: Sequence[str], connections: int, seconds: int) -> Load:
         """Runs wrk: on each connection one request after the other, a sentence each, all outputs in the answer."""
@@ -231,15 +240,13 @@ def above(directory: Path, texts: Sequence[str], seconds: int) -> Section:
     """Above the limits: refusals, memory, and the first request afterwards."""
     with Server(directory, "--max-queue", "64", "--max-requests", "128") as server:
         server.load(texts, 64, max(2, seconds // 4))
-        before = server.memory
+        before, answers = server.memory, server.answers()
         found = server.load(texts, ABOVE, seconds)
-        grown = server.memory - before
+        grown, count = server.memory - before, server.answers() - answers
         began = time.perf_counter()
         while requests.post(f"{server.url}/v1/models/{server.name}:predict", json={"instances": [texts[0]]}).status_code != 200:
             time.sleep(0.01)
         recovery = time.perf_counter() - began
-        answers = r'tfq_llm_requests_total{.*:predict",status="%d"}'
-        count = {status: server.counter(answers % status) for status in (200, 429, 503)}
     rows = (
         ("answered", f"{count[200]:,.0f}"),
         ("refused with 429, the queue is full", f"{count[429]:,.0f}"),

@@ -150,11 +150,16 @@ def _expected(facts: dict[str, Any]) -> list[str]:
         for trial in simulated["trials"]
     ]
     fewest = facts["fewest_shots"]
-    stable = f"from {fewest:,} shots on" if fewest else f"not even with {simulated['trials'][-1]['shots']:,} shots"
+    changed, tried = f"{100 * MOST_CHANGED:g} %", simulated["trials"][-1]["shots"]
+    stable = (
+        f"Decisions are stable, at most {changed} changed by the shots, from {fewest:,} shots on."
+        if fewest
+        else f"Decisions are not stable even with {tried:,} shots: these change more than {changed}."
+    )
     return [
         f"The reduced circuits of {simulated['rows']:,} of the sentences, simulated with {noise}{readout}:",
         markdown_table(("shots", "accuracy", "by shots alone", "decisions changed"), rows),
-        f"Decisions are stable, at most {100 * MOST_CHANGED:g} % changed by the shots, {stable}.",
+        stable,
     ]
 
 

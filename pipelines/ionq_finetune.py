@@ -38,7 +38,7 @@ def finetune(
     """Fine-tunes, and writes the weights beside the run, after every step. Returns what was measured, as Markdown or JSON.
 
     Args:
-        run_dir: the run. Its model stays as it is; `finetuned_head` is the model with the new weights.
+        run_dir: the run, or a saved head. Its model stays as it is; `finetuned_head` is the model with the new weights.
         service: runs the circuits, with the run's ledger.
         name: the data that the run was trained on. No other rows of them are used.
         settings: with the budget.
@@ -72,7 +72,8 @@ def training_rows(
 ) -> tuple[Rows, Rows | None]:
     """Embeddings and labels that a run was trained on, and those of its validation to choose the best weights by.
 
-    The second is None if the data are not the run's own as a whole: then only what was trained or validated on is known.
+    The second is None if the data are not the run's own as a whole, or it is a saved head: then only what was trained or
+    validated on is known.
 
     Raises:
         InputError: the data cannot be used, or the run was trained on nothing of them.
@@ -88,8 +89,9 @@ def training_rows(
             f"the run was trained on nothing of '{dataset.name}', and other sentences are for scoring: give the data that it was "
             "trained on."
         )
-    kept = read_json(run_dir / "splits.json")
-    if kept["data"] != dataset.digest():
+    path = run_dir / "splits.json"
+    kept = read_json(path) if path.exists() else None
+    if kept is None or kept["data"] != dataset.digest():
         return (embeddings_of(trained, dataset, seen), labels[seen]), None
     split = data.Split.from_dict(kept)
     validation = stratified_order(split.validation, labels, settings.seed)[: settings.held_out]

@@ -17,7 +17,7 @@ def predict(model: Path, texts: Sequence[str], file: Path | None = None, *, as_j
     """Yields one line per text: class, probability and text, or a JSON object.
 
     Args:
-        model: a finished run, or an exported model.
+        model: a finished run, a saved head or an exported model.
         texts: may be empty if there is a file.
         file: more texts, one a line; "-" is standard input.
         as_json: yield JSON with the probability of every class.

@@ -1,8 +1,8 @@
 """TensorFlow Quantum's own `tfq.layers.PQC` on the default data, to compare with: one upload, data given as circuits.
 
 PQC takes data as circuits, which are strings to TensorFlow. So no gradient reaches the sentence encoder, what turns an embedding
-into angles (here principal components) cannot be trained, and data stand before the model circuit once. `ReuploadingPQC` is
-built on `tfq.layers.ControlledPQC` for these three reasons; for one upload the two layers agree.
+into angles (here principal components) cannot be trained, and data stand before the model circuit once. For these three reasons
+`ReuploadingPQC` takes angles as ordinary inputs, as `tfq.layers.ControlledPQC` does; for one upload it agrees with PQC.
 """
 
 from __future__ import annotations

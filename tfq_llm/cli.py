@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tfq_llm import __version__
 from tfq_llm.cli_embed import embed
 from tfq_llm.cli_ionq import ionq_app
 from tfq_llm.cli_options import AsJson, LabelColumn, LabelledData, Overrides, Run, TextColumn, data_settings, tensorflow
@@ -20,7 +21,6 @@ from tfq_llm.errors import InputError, ServiceError
 
 app = typer.Typer(
     name="tfq-llm",
-    help="Fine-tune language models with quantum circuits.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -31,18 +31,30 @@ app.add_typer(data_app, name="data")
 app.add_typer(encoders_app, name="encoders")
 app.add_typer(ionq_app, name="ionq")
 app.add_typer(study_app, name="study")
-app.command()(report)
-app.command()(embed)
-app.command()(export)
-app.command()(keep_head)
-app.command()(score)
-app.command()(serve)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"tfq-llm {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Fine-tune language models with quantum circuits."""
 
 
 @app.command()
 def train(
     config: Annotated[
-        str, typer.Argument(metavar="CONFIG", help="A YAML file, or the name of one that comes with the package: demo.")
+        str,
+        typer.Argument(
+            metavar="CONFIG", help="A YAML file, or the name of one that comes with the package, such as demo or domains."
+        ),
     ],
     data: Annotated[
         str | None, typer.Option(metavar="NAME_OR_PATH", help="A named set, a file, or a directory of .tsv (data.name).")
@@ -98,8 +110,8 @@ def evaluate(
 
 @app.command()
 def predict(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A finished run directory, or an exported model.")],
-    texts: Annotated[list[str] | None, typer.Argument(metavar="TEXT...", help="Texts to classify.")] = None,
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A finished run directory, a saved head or an exported model.")],
+    texts: Annotated[list[str] | None, typer.Argument(metavar="TEXT", help="Texts to classify.")] = None,
     file: Annotated[Path | None, typer.Option(help="A UTF-8 file with a text on each line; - for standard input.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per text, with all probabilities.")] = False,
 ) -> None:
@@ -113,7 +125,7 @@ def predict(
 
 @app.command()
 def draw(
-    config: Annotated[str, typer.Argument(metavar="[CONFIG]", help="A YAML file or the name of a packaged one.")] = "demo",
+    config: Annotated[str, typer.Argument(metavar="CONFIG", help="A YAML file or the name of a packaged one.")] = "demo",
     overrides: Overrides = None,
     qubits: Annotated[
         int | None, typer.Option(min=2, help="Number of qubits. Default: the configuration's, or 4 where it leaves it open.")
@@ -158,14 +170,18 @@ def results(
 def stock_pqc(
     per_class: Annotated[int, typer.Option(min=2, help="Rows per class to train on.")] = 64,
     qubits: Annotated[int, typer.Option(min=2, max=12, help="Number of qubits, and of principal components.")] = 4,
-    epochs: Annotated[int, typer.Option(min=1)] = 20,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    epochs: Annotated[int, typer.Option(min=1, help="Of the training.")] = 20,
+    seed: Annotated[int, typer.Option(min=0, help="Of split, initial weights and batches.")] = 0,
 ) -> None:
     """Show TensorFlow Quantum's own `tfq.layers.PQC` at work on the default data: one upload, data as circuits."""
     with tensorflow():
         from tfq_llm.pipelines.stock_pqc import stock_pqc as run_stock_pqc
 
         print(run_stock_pqc(per_class, qubits, epochs, seed))
+
+
+for command in (embed, report, keep_head, export, serve, score):  # behind the others, as --help lists them
+    app.command()(command)
 
 
 @data_app.command("list")

@@ -40,7 +40,7 @@ def export(
 def keep_head(
     runs: Annotated[
         list[Path],
-        typer.Argument(metavar="RUN...", help="Finished runs; of several, the one with the lowest validation loss is kept."),
+        typer.Argument(metavar="RUN", help="Finished runs; of several, the one with the lowest validation loss is kept."),
     ],
     to: Annotated[Path, typer.Option(metavar="DIR", help="The directory to write, such as saved_models/NAME.")],
     examples: Annotated[
@@ -55,7 +55,7 @@ def keep_head(
 ) -> None:
     """Keep the head of a run whose sentence encoder was not trained as a small directory with a card.
 
-    Every command that takes a run takes it too.
+    Commands that use a run take it, too.
     """
     with stoppable(KEEPS_NOTHING), tensorflow():
         from tfq_llm.pipelines.keep_head import keep_head as keep

@@ -27,7 +27,7 @@ KINDS: dict[Kind, str] = {
 }
 
 Config = Annotated[
-    str | None, typer.Argument(metavar="[CONFIG]", help="A YAML file, or the name of one that comes with the package.")
+    str | None, typer.Argument(metavar="CONFIG", help="A YAML file, or the name of one that comes with the package.")
 ]
 Data = Annotated[
     str | None, typer.Option(metavar="NAME_OR_PATH", help="A named set, a file, or a directory of .tsv (data.name).")
@@ -56,7 +56,7 @@ Export = Annotated[Path | None, typer.Option(metavar="FILE.csv", help="Write all
 
 
 def _add(kind: Kind, text: str) -> None:
-    @study_app.command(kind, help=f"{text} A study that was stopped goes on when the same command is given again.")
+    @study_app.command(kind, help=f"{text}\n\nA study that was stopped goes on when the same command is given again.")
     def command(
         config: Config = None,
         data: Data = None,

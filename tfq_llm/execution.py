@@ -110,14 +110,21 @@ class Sampling:
 
     @property
     def is_noisy(self) -> bool:
+        """Whether there is gate noise or a readout error."""
         return self.noise_model is not None or self.has_readout_error
 
     @property
     def has_readout_error(self) -> bool:
+        """Whether a reading may be wrong."""
         return self.readout_error not in (0.0, (0.0, 0.0))
 
     @property
     def noise_model(self) -> cirq.NoiseModel | None:
+        """The gate noise, whichever way it was given; None without.
+
+        Raises:
+            InputError: a text names none.
+        """
         if self.noise is None or self.noise == "none":
             return None
         if not isinstance(self.noise, str):

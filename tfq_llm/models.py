@@ -91,7 +91,7 @@ def hybrid_classifier(
     """Strings [batch] → logits [batch, num_classes]: a sentence encoder and a head in one model, compiled.
 
     It is trained, evaluated, saved (`.keras`) and given callbacks like any Keras model. With `encoder.trainable = True` gradients
-    reach the encoder's weights through both circuits.
+    reach the sentence encoder's weights through both circuits.
 
     Args:
         encoder: a layer from `tfq_llm.encoders.load`.
@@ -100,6 +100,9 @@ def hybrid_classifier(
         fit: learning rate and weight decay. By default those of a head (learning rate 0.005); for a trainable sentence encoder,
             which such a rate would wreck, those of the joint phase (1e-5).
         seed: decides the initial weights of a new head, as in `quantum_head`.
+
+    Raises:
+        InputError: a given head puts out another number of values; or as `quantum_head`.
     """
     texts = tf.keras.Input([], dtype=tf.string, name="text")
     embeddings = encoder(texts)

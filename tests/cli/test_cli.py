@@ -15,7 +15,7 @@ import pytest
 
 from tests.support import write_reviews
 from tests.tiny_models import write_sentence_transformers
-from tfq_llm import data
+from tfq_llm import __version__, data
 from tfq_llm.cli import main
 from tfq_llm.cli_stopping import KEEPS_NOTHING, StoppedError, stoppable_by_sigterm
 
@@ -98,13 +98,14 @@ def test_help_shows_every_command_and_loads_nothing_heavy(fresh_process):
     code = """
 import sys
 from tfq_llm.cli import main
-assert main(["--help"]) == 0
+assert main(["--help"]) == main(["--version"]) == 0
 print("loaded:", [name for name in ("tensorflow", "tf_keras", "cirq", "sklearn") if name in sys.modules])
 """
     printed, loaded = fresh_process(code).split("loaded:")
     assert loaded.strip() == "[]"
     for command in COMMANDS:
         assert f" {command} " in printed
+    assert f"tfq-llm {__version__}\n" in printed
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The commands that README.md and the pages in docs/ print, as they print them."""
+"""The commands that README.md, the pages in docs/ and saved_models/README.md print, as they print them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
+FILES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "saved_models" / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+PAGES = {str(file.relative_to(ROOT)).removeprefix("docs/"): file.read_text(encoding="utf-8") for file in FILES}
 OURS = ("tfq-llm", ".venv/bin/tfq-llm", "make", "python", "python3.11", "pip")
 OTHERS = (".", "cd", "curl", "docker", "export", "kill")
 """Programs that stand among ours, whose options are not for us to know."""
@@ -19,7 +20,7 @@ class Command:
     """A command of a page.
 
     Attributes:
-        page: file name.
+        page: its file, without docs/ before it.
         text: without prompt and comment, on one line.
         whole: True for a line of an example; False for code in a sentence, which may be the beginning of a command.
     """
@@ -34,13 +35,12 @@ class Command:
 
 def python_examples(page: str) -> list[str]:
     """The Python code that a page prints, such as "README.md" or "serving.md"."""
-    (file,) = (path for path in PAGES if path.name == page)
-    return re.findall(r"^```python\n(.*?)^```$", file.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    return re.findall(r"^```python\n(.*?)^```$", PAGES[page], flags=re.DOTALL | re.MULTILINE)
 
 
 def commands() -> list[Command]:
     """All of them, each once for a page, in the order of the pages."""
-    return list(dict.fromkeys(command for page in PAGES for command in _of_page(page.name, page.read_text(encoding="utf-8"))))
+    return list(dict.fromkeys(command for name, text in PAGES.items() for command in _of_page(name, text)))
 
 
 def _of_page(name: str, text: str) -> Iterator[Command]:

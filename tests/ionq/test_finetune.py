@@ -27,6 +27,7 @@ from tfq_llm.ionq.service import Connection, Service, connected
 from tfq_llm.ionq.states import DONE
 from tfq_llm.ionq.tunable import Tunable, loss_of
 from tfq_llm.pipelines.ionq_finetune import finetune, finetuned_head, finetuned_path, training_rows
+from tfq_llm.training.keep import keep_head
 from tfq_llm.training.run import read_json
 from tfq_llm.training.trained import load_run
 
@@ -354,6 +355,11 @@ def test_only_training_rows_are_trained_on(own_run):
     (train, _), validation = training_rows(run_dir, loaded, str(other), Settings(0.0))
     assert validation is None
     np.testing.assert_array_equal(train, kept["embeddings"][split["train"][:7]])
+    # A saved head knows what it learned from, but not how.
+    keep_head([run_dir], run_dir / "kept")
+    (train, _), validation = training_rows(run_dir / "kept", load_run(run_dir / "kept"), data, Settings(0.0))
+    assert validation is None
+    np.testing.assert_array_equal(train, kept["embeddings"][sorted(split["train"] + split["validation"])])
 
 
 def test_data_of_which_nothing_was_trained_on_are_refused(emulator, own_run, run):

@@ -126,9 +126,9 @@ compared with those of the undisturbed run.
 
 ## What is not covered
 
-- Loss of power, and a disk that is full or broken.
+- Loss of power, and a disk that is broken; one that is full is left to other tests.
 - A store at a URL: there a write is one request, which the object store does as a whole or not at all.
-- Two commands on one study at the same time.
+- Two commands on one study at the same time: the second is refused, as other tests show.
 
 ## Run it
 

@@ -80,8 +80,11 @@ def test_too_many_at_once_are_refused_and_the_next_is_answered(plain, small_limi
 
 
 def test_more_requests_in_progress_than_may_be_are_refused(plain, small_limits, slow):
-    with running(plain.parent, limits=replace(small_limits, requests=3)) as client:
-        assert statuses(client, 12) == {200, 503}
+    with running(plain.parent, limits=replace(small_limits, requests=3)) as client, ThreadPoolExecutor(1) as pool:
+        refused = pool.submit(statuses, client, 12)
+        while not refused.done():
+            assert client.get("/metrics").status_code == 200
+        assert refused.result() == {200, 503}
         assert client.predict("the movie").status_code == 200
 
 

@@ -116,6 +116,10 @@ def embedding_split(dataset: EmbeddingDataset, per_class: int = 256, validation_
     from; where they are not, all others are test rows. A test row whose embedding equals that of a training or validation row is
     the same text and is left out.
 
+    Args:
+        dataset: embeddings and labels, and the rows that they bind.
+        per_class, validation_fraction, seed: as for `few_shot_split`; `per_class` means nothing where training rows are bound.
+
     Raises:
         InputError: as `few_shot_split`.
     """

@@ -15,7 +15,7 @@ from tfq_llm.layers.amplitude_encoder import normalised, z_and_norm
 from tfq_llm.simulation.tensorflow import TensorFlowExecutor
 
 MOST_NUMBERS = 2**24
-"""Of a folded encoder's matrix: 128 MB in float64."""
+"""Of a folded amplitude encoder's matrix: 128 MB in float64."""
 
 
 def amplitude_operations(layer: AmplitudeEncoder, input_dim: int) -> tf.Module:
@@ -93,6 +93,6 @@ def _executor(layer: AmplitudeEncoder, encoder: int) -> TensorFlowExecutor:
 
 
 def _circuit(layer: AmplitudeEncoder, encoder: int) -> cirq.Circuit:
-    """One encoder's circuit with its trained angles."""
+    """One amplitude encoder's circuit with its trained angles."""
     angles = layer.angles.numpy()[encoder].astype(float)
     return cirq.resolve_parameters(layer.circuit, dict(zip(numbered_symbols("w", len(angles)), angles.tolist(), strict=True)))

@@ -69,7 +69,11 @@ class ExportedModel:
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def predict(self, texts: Sequence[str]) -> np.ndarray:
-        """Class probabilities [texts, classes] of texts."""
+        """Class probabilities [texts, classes] of texts.
+
+        Raises:
+            InputError: the model is a head alone.
+        """
         if self.facts.task != "text":
             raise InputError(f"the model in '{self.path}' is a head alone, so it cannot read texts: give it embeddings.")
         return self.outputs(texts)["probabilities"]

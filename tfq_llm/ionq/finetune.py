@@ -72,10 +72,12 @@ class FineTuned:
 
     @property
     def evaluations(self) -> int:
+        """How many were made."""
         return self.history[-1].evaluations
 
     @property
     def dollars(self) -> float:
+        """What they cost by the table of prices."""
         return self.history[-1].dollars
 
 

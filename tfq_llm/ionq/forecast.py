@@ -59,9 +59,6 @@ class Forecast:
     noisy: float
     trials: tuple[Trial, ...]
 
-    def trial(self, shots: int) -> Trial:
-        return next(trial for trial in self.trials if trial.shots == shots)
-
     def fewest_shots(self, most_changed: float) -> int | None:
         """The fewest shots from which on no more than this share of decisions changes; None if these were not enough."""
         found = None

@@ -45,12 +45,12 @@ class AmplitudeEncoder(tf.keras.layers.Layer):
 
     Args:
         num_qubits: n; the input must have at most 2^n dimensions (2^n − 1 with constant padding).
-        num_encoders: E encoders in parallel, each with weights of its own.
-        layers: layers of each encoder's ansatz, at least 1.
+        num_encoders: E amplitude encoders in parallel, each with weights of its own.
+        layers: layers of each one's ansatz, at least 1.
         connectivity: longest distance of its CNOTs on the ring of qubits, 1 … n − 1; None for all to all.
         padding: "constant" puts `padding_value` into the first free amplitude; "zero" leaves all free amplitudes 0.
         padding_value: amplitude of the constant beside an embedding of unit length, before the state is normalised. 3 by default.
-        merge: how E > 1 encoders become one output: "average", or "concatenate".
+        merge: how E > 1 of them become one output: "average", or "concatenate".
         entangling: False leaves the CNOTs out (ablation).
         executor: "compiled" for the compiled engine, "tensorflow" for plain TensorFlow operations. Weights and outputs are
             the same.
@@ -133,7 +133,7 @@ class AmplitudeEncoder(tf.keras.layers.Layer):
         return tf.cast(values, self.compute_dtype)
 
     def _execute(self, weights: tf.Tensor, state: tf.Tensor) -> tf.Tensor:
-        """⟨Z⟩ [batch, n] of one encoder."""
+        """⟨Z⟩ [batch, n] of one amplitude encoder."""
         return normalised(self._measure(None, weights, state))
 
     def _merged(self, outputs: list[tf.Tensor]) -> tf.Tensor:

@@ -97,7 +97,7 @@ def score(job: Job) -> Summary:
         found = journal.state.rows
         if not journal.state.is_complete:
             with _workers(job, scorer) as workers:
-                _score_rest(job, given, journal, output, workers, scorer)
+                _score_rest(job, given, journal, output, workers)
             check()
             journal.append(replace(journal.state, is_complete=True), b"", b"")
         with journal.kept():
@@ -166,7 +166,7 @@ def _deliver(job: Job, journal: Journal, output: Output) -> None:
     journal.remove()
 
 
-def _score_rest(job: Job, given: Input, journal: Journal, output: Output, workers: Workers, scorer: Scorer) -> None:
+def _score_rest(job: Job, given: Input, journal: Journal, output: Output, workers: Workers) -> None:
     state, clock = journal.state, time.monotonic()
     rest = chunks(given, state.position, job.chunk_rows, all_columns=job.keep_columns)
     with Progress(f"scoring {job.input.name}", journal.facts["rows"], "rows", initial=state.rows) as progress:

@@ -60,7 +60,8 @@ class Guard:
                 raise RequestError(errors.UNAUTHENTICATED, "send the server's token: Authorization: Bearer TOKEN.")
         if self._service.is_stopping:
             raise RequestError(errors.UNAVAILABLE, "the server is stopping.")
-        if self._service.in_progress > self._service.settings.limits.requests:
+        # Whoever watches the server needs its numbers most when there is too much to do.
+        if path != "/metrics" and self._service.in_progress > self._service.settings.limits.requests:
             raise RequestError(errors.UNAVAILABLE, "as many requests as may be are in progress: try again later.")
 
     def _check_host(self, host: str | None) -> None:

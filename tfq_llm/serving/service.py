@@ -51,7 +51,7 @@ class Service:
         return self.versions.is_ready and not self.is_stopping
 
     def start(self) -> None:
-        """Starts the threads: one calls the model, one loads its versions."""
+        """Starts the threads that call the model, and the one that loads its versions."""
         self._batcher.start()
         threading.Thread(target=self._keep_versions, name="versions", daemon=True).start()
 

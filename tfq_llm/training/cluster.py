@@ -40,6 +40,7 @@ class Cluster:
 
     @property
     def is_chief(self) -> bool:
+        """Whether this is the first worker, which alone writes files."""
         return self.index == 0
 
     @property

@@ -49,7 +49,7 @@ def tune_sentence_encoder(
     state_file: Path | None = None,
     log_dir: Path | None = None,
 ) -> TrainingState:
-    """Trains the encoder's weights in place so that sentences of one class come close and others become orthogonal.
+    """Trains the sentence encoder's weights in place so that sentences of one class come close and others become orthogonal.
 
     Args:
         encoder: a layer from `tfq_llm.encoders.load`; it is left as trainable as it was.

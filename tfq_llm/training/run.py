@@ -164,7 +164,7 @@ class RunDirectory:
             head.save(temporary, save_format="keras")
 
     def save_encoder(self, encoder: tf.keras.layers.Layer, state: str) -> None:
-        """Writes trained encoder weights in one step."""
+        """Writes the weights of a trained sentence encoder in one step."""
         encoder.save_weights_file(self.encoder_file(state))
 
     def results(self) -> list[HeadResult]:

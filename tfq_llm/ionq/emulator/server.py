@@ -157,20 +157,17 @@ class Emulator:
             desk.trace.close()
 
 
-def serve(port: int = 8765, host: str = HOST, stop: threading.Event | None = None, **options: Any) -> None:
+def serve(port: int = 8765, stop: threading.Event | None = None, **options: Any) -> None:
     """Serves until Ctrl-C or SIGTERM.
 
     Args:
         port: where to listen.
-        host: a name of the loopback: other machines have no business with it.
         stop: stops it, too, when it is set.
         options: as for `Emulator`.
 
     Raises:
-        InputError: as `Emulator` does; or the host is not the loopback.
+        InputError: as `Emulator` does.
     """
-    if host not in (HOST, "localhost"):
-        raise InputError(f"the emulator serves {HOST} only, not '{host}': it has no account to protect, and no encryption.")
     stopped = stop or threading.Event()
     previous = {}
     if threading.current_thread() is threading.main_thread():

@@ -35,12 +35,6 @@ class Range(Section):
             raise ValueError(f"a range of whole numbers goes from one to another, not from {self.low} to {self.high}")
         return self
 
-    def holds(self, value: Scalar) -> bool:
-        """Whether a value may be drawn."""
-        if isinstance(value, (bool, str)) or value is None:
-            return False
-        return self.low <= value <= self.high and (not self.whole or value == int(value))
-
 
 class Choice(Section):
     """One of some values.
@@ -56,10 +50,6 @@ class Choice(Section):
         if not self.values or any(value in self.values[:place] for place, value in enumerate(self.values)):
             raise ValueError(f"a choice is between different values, at least one; {self.values} was given")
         return self
-
-    def holds(self, value: Scalar) -> bool:
-        """Whether a value may be drawn."""
-        return value in self.values
 
 
 Space: TypeAlias = Mapping[str, "Range | Choice"]

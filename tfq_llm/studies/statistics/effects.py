@@ -97,14 +97,13 @@ class Effects:
     missing: tuple[int, ...]
 
 
-def screening(frame: pd.DataFrame, design: Design, rule: VerdictRule, response: str = "accuracy") -> Effects:
-    """The effects of a study's design trials; see `effects`.
+def screening(frame: pd.DataFrame, design: Design, rule: VerdictRule) -> Effects:
+    """The effects of a study's design trials on accuracy; see `effects`.
 
     Args:
         frame: of the study, for one state of the embeddings; rows with role "design" count, and their "factor …" columns.
         design: whose runs they are.
         rule: its alpha counts.
-        response: a column of shares.
 
     Raises:
         InputError: no such rows, or levels that are not of the design, and what `effects` raises.
@@ -122,7 +121,7 @@ def screening(frame: pd.DataFrame, design: Design, rule: VerdictRule, response: 
         if levels not in number:
             raise InputError(f"a trial has the levels {dict(zip(names, levels, strict=True))}, which are no run of this design.")
         found.append(number[levels])
-    return effects(design, np.array(found), rows[response].to_numpy(np.float64), rows["split"].to_numpy(), rule)
+    return effects(design, np.array(found), rows["accuracy"].to_numpy(np.float64), rows["split"].to_numpy(), rule)
 
 
 def effects(

@@ -22,7 +22,7 @@ class Runs:
     marked: bool = False
 
 
-def draw_dots(width: float, arms: Sequence[Runs], axis: str = "accuracy, %") -> Figure:
+def draw_dots(width: float, arms: Sequence[Runs]) -> Figure:
     """A line of dots per arm, in the order given from the top; a stroke is the mean."""
     narrow = is_narrow(width)
     figure = new_figure(width, 0.6 + (0.42 if narrow else 0.28) * len(arms))
@@ -41,7 +41,7 @@ def draw_dots(width: float, arms: Sequence[Runs], axis: str = "accuracy, %") -> 
     axes.set_yticks([] if narrow else range(len(arms)), [] if narrow else [shortened(arm.label, 40) for arm in arms])
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    axes.set_xlabel(axis)
+    axes.set_xlabel("accuracy, %")
     axes.grid(axis="x")
     axes.set_axisbelow(True)
     for place in range(len(arms)):

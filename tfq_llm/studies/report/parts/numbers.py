@@ -80,9 +80,9 @@ def resolution(value: float) -> str:
     return f"{value:g} {'point' if value == 1 else 'points'}"
 
 
-def counted(number: int, noun: str, plural: str | None = None) -> str:
+def counted(number: int, noun: str) -> str:
     """A number and its noun."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+    return f"{number:,} {noun if number == 1 else noun + 's'}"
 
 
 def the(arm: str) -> str:
