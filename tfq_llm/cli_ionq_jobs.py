@@ -41,7 +41,7 @@ def ionq_fetch(
 def ionq_cancel(
     run: RunPlace,
     connection: Any,
-    names: Annotated[list[str] | None, typer.Argument(metavar="JOB...", help="Names, as 'status' has them.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="JOB", help="Names, as 'status' has them.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All that are not finished.")] = False,
 ) -> None:
     """Cancel jobs that are not finished."""

@@ -76,7 +76,9 @@ class HeadConfig(Section):
 
     shots: int | None = Field(None, ge=1, description="measurements of the re-uploading circuit; default: exact values")
     trajectories: int | None = Field(None, ge=1, description="noisy circuits per sample, for noise without shots")
-    noise: str = Field("none", description="of the re-uploading circuit's gates: none, aria-1, forte-1 or depolarizing:P1,P2")
+    noise: str = Field(
+        "none", description="of the re-uploading circuit's gates: none, aria-1, forte-1, depolarizing:P1,P2[,per-qubit]"
+    )
     readout_error: Annotated[float | tuple[float, float], BeforeValidator(readout_errors)] = Field(
         0.0, description="probability that a measured qubit is read wrongly, or two: 0 read as 1, 1 read as 0"
     )
