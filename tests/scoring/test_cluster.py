@@ -59,14 +59,7 @@ def test_a_file_is_scored_though_a_node_is_lost_and_what_cannot_go_on_is_told(no
     assert score(deadly).state.rows == ROWS
 
 
-@pytest.mark.campaign
-def test_a_cluster_scores_a_file_as_this_process_does(nodes, given, tmp_path):  # type: ignore[no-untyped-def]
-    for name, address in (("here.csv", None), ("there.csv", nodes.address)):
-        assert score(Job(tmp_path / "model", given, tmp_path / name, chunk_rows=10, cluster=address)).state.rows == ROWS
-    assert (tmp_path / "here.csv").read_bytes() == (tmp_path / "there.csv").read_bytes()
-
-
-@pytest.mark.campaign
+@pytest.mark.slow
 def test_a_real_model_on_a_cluster_says_what_it_says_here(nodes, model, tmp_path):  # type: ignore[no-untyped-def]
     given = write_csv(tmp_path / "texts.csv", 12)
     score(Job(model, given, tmp_path / "here.csv", chunk_rows=4))
