@@ -129,7 +129,7 @@ def test_with_noise_they_are_measured_as_the_engine_simulates_it(ionq, mine, man
     assert towards_zero > 5 * np.sqrt(np.mean(1 - exact**2) / shots / exact.size), "the noise is there"
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_2000_circuits_go_through_one_evaluation_in_bounded_memory(fresh_process, emulator, mine, many, monkeypatch):
     """Peak memory of 2,000 sentences behind that of 20 in the same process; results are read one by one."""
     script = (

@@ -288,7 +288,7 @@ def _attempts(*attempts: tuple[Path, str, str]) -> list[str]:
     return done.stdout.splitlines()
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_a_killed_run_ends_as_an_undisturbed_one(tmp_path):
     """Killed when a job was made and its id not written, before the next is sent, and between steps."""
     runs = [tmp_path / name for name in ("undisturbed", "killed")]

@@ -63,7 +63,7 @@ def test_a_file_is_scored_though_a_node_is_lost_and_what_cannot_go_on_is_told(no
 def test_a_real_model_on_a_cluster_says_what_it_says_here(nodes, model, tmp_path):  # type: ignore[no-untyped-def]
     given = write_csv(tmp_path / "texts.csv", 12)
     score(Job(model, given, tmp_path / "here.csv", chunk_rows=4))
-    score(Job(model, given, tmp_path / "there.csv", chunk_rows=4, cluster=nodes.address))
+    score(Job(model, given, tmp_path / "there.csv", cluster=nodes.address))  # one chunk, for one worker that loads the model
     here, there = (list(csv.reader((tmp_path / name).read_text().splitlines())) for name in ("here.csv", "there.csv"))
     assert [row[:2] for row in here] == [row[:2] for row in there]
     numbers = [[float(cell) for row in table[1:] for cell in row[2:]] for table in (here, there)]

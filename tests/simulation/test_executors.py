@@ -165,6 +165,7 @@ def test_second_derivatives_of_plain_operations_are_differences_of_the_first():
     executor = make_executor("tensorflow", *CASE, dtype="float64")
     data, weights = tf.constant(ROW[None], tf.float64), tf.constant(WEIGHTS, tf.float64)
 
+    @tf.function
     def slope(weights: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
             tape.watch(weights)
