@@ -25,6 +25,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
+import requests
 
 from tests.docs.pages import ROOT, Command, commands, python_examples
 from tfq_llm import data
@@ -89,6 +90,8 @@ def words(text: str) -> list[str]:
     if "\n" in text:
         return [sys.executable, "-c", text]
     program, *arguments = shlex.split(text)
+    if program == "curl":
+        arguments = ["--fail", *arguments]  # an error that a server answers is one
     is_ours = Path(program).name == "tfq-llm"
     return [str(Path(sys.executable).with_name("tfq-llm")) if is_ours else program, *arguments]
 
@@ -129,6 +132,13 @@ def complaint_when_interrupted(process: subprocess.Popen[str], patience: float =
     return None if process.returncode == 130 and "interrupted." in errors else errors[-500:]
 
 
+def is_ready(said: str) -> bool:
+    """Whether a model server answers for its model, by the address that it printed."""
+    address = re.search(r"http://[^ :]+:\d+", said)
+    assert address is not None
+    return requests.get(f"{address[0]}/readyz", timeout=60).status_code == 200
+
+
 @contextmanager
 def running(command: Command, scratch: Path) -> Iterator[None]:
     """A server that has said where it listens."""
@@ -139,6 +149,8 @@ def running(command: Command, scratch: Path) -> Iterator[None]:
         while "http://" not in log.read_text():
             if process.poll() is not None:
                 raise RuntimeError(f"{command} did not start: {log.read_text()[-500:]}")
+            time.sleep(0.5)
+        while " serve " in command.text and not is_ready(log.read_text()):
             time.sleep(0.5)
         yield
     finally:

@@ -55,6 +55,11 @@ def test_an_exported_model_scores_as_what_it_was_exported_from(model, tmp_path):
         assert (one["row"], one["class"]) == (other["row"], other["class"])
         assert one["probabilities"] == pytest.approx(other["probabilities"], abs=1e-5)
     assert len({load_scorer(path).fingerprint for path in (model, tmp_path / "exported")}) == 2
+    # A newer version is another model.
+    first = load_scorer(tmp_path / "exported")
+    assert load_scorer(tmp_path / "exported") is first
+    export_model(load_run(model), Provenance.of_run(model), tmp_path / "exported", command="")
+    assert load_scorer(tmp_path / "exported") is not first
 
 
 def test_a_fingerprint_is_that_of_weights_and_settings(model):

@@ -76,6 +76,16 @@ def test_what_is_not_http_ends_the_connection_and_not_the_server(request_bytes, 
     assert client.predict("the movie").status_code == 200
 
 
+def test_headers_behind_a_body_are_bounded_too(client):
+    place = urlsplit(client.url)
+    head = b"POST /v1/models/few-reviews:predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
+    with socket.create_connection((place.hostname, place.port), timeout=10) as connection:
+        connection.sendall(head)
+        with pytest.raises(ConnectionError):
+            connection.sendall(b"a: b\r\n" * 10_000_000)
+    assert client.predict("the movie").status_code == 200
+
+
 def raw(client, request: bytes) -> bytes:
     """What a server answers to bytes."""
     place = urlsplit(client.url)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -70,6 +71,39 @@ def test_batches_have_a_limit_and_a_larger_request_is_cut():
     found = ask([[1, 2], [3], [4, 5], list(range(10))], model, limits=Limits(batch_rows=4))
     assert found[3]["y"].tolist() == [2 * row for row in range(10)]
     assert sorted(model.sizes) == [1, 1, 2, 2, 3, 4, 4]
+
+
+def test_rows_are_counted_as_they_were_computed():
+    metrics, model = Metrics(), Doubling()
+
+    async def ten_rows():
+        batcher = Batcher(Limits(batch_rows=4), metrics)
+        batcher.start()
+        await batcher.answer(model, "serving_default", {"x": np.zeros(10)}, time.monotonic() + 60)
+        batcher.close()
+
+    asyncio.run(ten_rows())
+    assert model.sizes == [4, 4, 2]
+    assert "tfq_llm_batch_rows_sum 10.0" in metrics.text().decode()
+
+
+def test_no_thread_holds_a_model_that_was_answered_by():
+    model = Doubling()
+    gone = weakref.ref(model)
+
+    async def once(model):
+        batcher = Batcher(Limits(), Metrics())
+        batcher.start()
+        await batcher.answer(model, "serving_default", {"x": np.zeros(1)}, time.monotonic() + 60)
+        return batcher
+
+    batcher = asyncio.run(once(model))
+    del model
+    deadline = time.monotonic() + 10
+    while gone() is not None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    batcher.close()
+    assert gone() is None
 
 
 def test_a_bad_request_harms_no_other():

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 import threading
+import time
 
 import pytest
 
 from tests.serving.conftest import NAME, add_version, running
 from tfq_llm import InputError
+from tfq_llm.serving import versions
 from tfq_llm.serving.metrics import Metrics
+from tfq_llm.serving.models import load_model
 from tfq_llm.serving.settings import ServerSettings
 from tfq_llm.serving.versions import ModelVersions
 
@@ -43,6 +46,22 @@ def test_a_new_version_takes_over_without_a_lost_request(models, plain):
         assert client.post(f"/v1/models/{NAME}/versions/1:predict", {"instances": ["a"]}).status_code == 404
         assert client.post(f"/v1/models/{NAME}/versions/2:predict", {"instances": ["a"]}).status_code == 200
         assert 'tfq_llm_version_state{state="AVAILABLE",version="2"} 1.0' in client.get("/metrics").text
+
+
+def test_a_server_that_stops_waits_for_a_version_that_is_being_loaded(models, plain, monkeypatch):
+    model, begun = models(1), threading.Event()
+
+    def slow(directory, version):
+        if version == 2:
+            begun.set()
+            time.sleep(0.5)
+        return load_model(directory, version)
+
+    monkeypatch.setattr(versions, "load_model", slow)
+    with running(model):
+        add_version(plain, model, 2)
+        assert begun.wait(30)
+    assert "versions" not in [thread.name for thread in threading.enumerate()]
 
 
 def test_a_broken_version_is_reported_and_the_old_one_stays(models, plain):

@@ -83,13 +83,13 @@ def test_a_directory_that_is_there_is_replaced_only_if_wanted(run, tmp_path):
     keep_head([run], tmp_path / "head")
     with pytest.raises(InputError, match=r"exists.*--replace"):
         keep_head([run], tmp_path / "head")
-    (tmp_path / "head" / "1").mkdir()
+    (tmp_path / "head" / "notes.txt").touch()
     with pytest.raises(InputError, match="replaces nothing but a saved head"):
         keep_head([run], tmp_path / "head", replace=True)
-    (tmp_path / "head" / "1").rmdir()
-    (tmp_path / "head" / "stale").touch()
+    (tmp_path / "head" / "notes.txt").unlink()
+    (tmp_path / "head" / "card.md").write_text("stale")
     keep_head([run], tmp_path / "head", replace=True)
-    assert not (tmp_path / "head" / "stale").exists()
+    assert (tmp_path / "head" / "card.md").read_text() != "stale"
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
 
 

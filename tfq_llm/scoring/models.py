@@ -43,14 +43,21 @@ class Scorer(Protocol):
         """Scores texts; any number of them."""
 
 
-@lru_cache(maxsize=1)
 def load_scorer(path: Path) -> Scorer:
-    """Loads the model in a directory; the last one is kept for the process.
+    """Loads the model in a directory; the last one is kept for the process, until a newer version is there.
 
     Raises:
         InputError: there is none, or it was trained on embeddings and reads no texts.
     """
-    return ExportedScorer(exported.load(path)) if exported.is_exported(path) else RunScorer(load_run(path), path)
+    if exported.is_exported(path):
+        version = exported.version_directory(path)
+        return _load(version, file_digest(version / MANIFEST))
+    return _load(path, None)
+
+
+@lru_cache(maxsize=1)
+def _load(path: Path, digest: str | None) -> Scorer:
+    return RunScorer(load_run(path), path) if digest is None else ExportedScorer(exported.load(path))
 
 
 class RunScorer:

@@ -46,7 +46,8 @@ class Batcher:
 
     Two threads call the model, for two batches at once are faster than one of twice the size. A batch takes what waits, up to
     `limits.batch_rows` and to half of all rows that wait or are being computed. If less waits than the last batches had, more is
-    probably on its way, and it waits for that, `limits.batch_wait` seconds at most; so a single caller never waits.
+    probably on its way, and it waits for that, `limits.batch_wait` seconds at most. So a single caller whose requests are of one
+    size never waits.
 
     Args:
         limits: of the server.
@@ -120,6 +121,7 @@ class Batcher:
             self._answer(batch)
             with self._changed:
                 self._computing -= _rows(batch)
+            del batch  # it holds its model, which may have been unloaded
 
     def _next_batch(self) -> list[_Waiting]:
         """Waits for requests and takes some; none when there will be no more. One thread at a time does."""
@@ -178,7 +180,7 @@ class Batcher:
             began = time.perf_counter()
             parts.append(model.call(signature, part))
             self._metrics.batch_seconds.observe(time.perf_counter() - began)
-            self._metrics.batch_rows.observe(min(rows, self._limits.batch_rows))
+            self._metrics.batch_rows.observe(len(next(iter(part.values()))))
         return parts[0] if len(parts) == 1 else _joined(parts)
 
 

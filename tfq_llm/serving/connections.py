@@ -8,7 +8,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MOST_BYTES, MOST_SECONDS = 2**16, 30.0
-"""Of what stands before a body: path and headers."""
+"""Of what stands before a body, path and headers; as many bytes may all headers of a message have, with those behind its body."""
 
 
 class BoundedConnection(HttpToolsProtocol):
@@ -17,6 +17,7 @@ class BoundedConnection(HttpToolsProtocol):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._head_bytes: int | None = 0  # None while a body comes
+        self._header_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -32,8 +33,16 @@ class BoundedConnection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._head_bytes = 0
+        self._head_bytes = self._header_bytes = 0
         self._await_head()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # Headers may stand behind a chunked body, too, and are kept by uvicorn whatever was answered.
+        self._header_bytes += len(name) + len(value)
+        if self._header_bytes > MOST_BYTES:
+            self.transport.abort()
+            return
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._head_bytes = None

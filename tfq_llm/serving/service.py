@@ -43,6 +43,7 @@ class Service:
         self.in_progress = 0
         self._failed = failed
         self._batcher = Batcher(settings.limits, self.metrics)
+        self._loader = threading.Thread(target=self._keep_versions, name="versions", daemon=True)
         self.metrics.watch(lambda: self._batcher.rows, lambda: self.in_progress)
 
     @property
@@ -53,13 +54,14 @@ class Service:
     def start(self) -> None:
         """Starts the threads that call the model, and the one that loads its versions."""
         self._batcher.start()
-        threading.Thread(target=self._keep_versions, name="versions", daemon=True).start()
+        self._loader.start()
 
     def close(self) -> None:
         """Answers what waits, and ends the threads."""
         self.is_stopping = True
         self.versions.stop()
         self._batcher.close()
+        self._loader.join()  # a thread that the end of the process finds within TensorFlow aborts it
         self.reading.shutdown(wait=False)
 
     async def outputs(
@@ -76,6 +78,7 @@ class Service:
         try:
             self.versions.first_load()
         except Exception as error:
-            self._failed(error)
+            if not self.is_stopping:
+                self._failed(error)
             return
         self.versions.watch()

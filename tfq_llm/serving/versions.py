@@ -168,13 +168,19 @@ class ModelVersions:
             # It is still being copied, or is something else.
             self._statuses[version] = VersionStatus("START")
             return False
-        stamp = _stamp(directory)
+        try:
+            stamp = _stamp(directory)
+        except FileNotFoundError:  # a file was renamed while it was looked at
+            self._statuses[version] = VersionStatus("START")
+            return False
         if self._failures.get(version) == _Failure(stamp, is_final=True):
             return False
         self._statuses[version] = VersionStatus("LOADING")
         event("loading", version=version)
         try:
             model = load_model(directory, version)
+            if self._stopping.is_set():
+                return False
             model.warm_up((1, self._settings.limits.batch_rows))
         except Exception as error:
             self._note_failure(version, stamp, error)

@@ -14,7 +14,7 @@ from tfq_llm.errors import InputError
 from tfq_llm.training.head_card import Candidate, card
 from tfq_llm.training.provenance import Provenance
 from tfq_llm.training.run import RunDirectory, read_json
-from tfq_llm.training.saved_head import CARD, FORMAT, SavedHead, is_saved_head, shortened
+from tfq_llm.training.saved_head import CARD, FILES, FORMAT, SavedHead, is_saved_head, shortened
 from tfq_llm.training.trained import TrainedModel, load_run
 
 
@@ -53,7 +53,7 @@ def keep_head(
     """
     if target.exists() and not replace:
         raise InputError(f"'{target}' exists: give another directory, or --replace to replace it.")
-    if target.exists() and not (is_saved_head(target) and all(path.is_file() for path in target.iterdir())):
+    if target.exists() and not (is_saved_head(target) and {path.name for path in target.iterdir()} <= FILES):
         raise InputError(f"'{target}' holds other things too, and --replace replaces nothing but a saved head: move them away.")
     finished = [_finished(path) for path in runs]
     for other in finished[1:]:

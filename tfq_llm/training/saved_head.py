@@ -21,6 +21,7 @@ from tfq_llm.yaml_settings import dump_yaml
 
 FORMAT = 1
 FACTS, SETTINGS, WEIGHTS, CARD = "head.json", "config.yaml", "head.safetensors", "card.md"
+FILES = {FACTS, SETTINGS, WEIGHTS, CARD, MANIFEST}
 KEY_BYTES = 5
 """Of each key of a seen text: with a million of them, one unseen text in a million is taken for a seen one."""
 

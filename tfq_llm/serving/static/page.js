@@ -66,9 +66,11 @@ function describe() {
 async function load() {
   try {
     model = await call("/api/model");
+    at("error").hidden = true;
     describe();
   } catch (error) {
     fail(error);
+    if (error.status === 503) setTimeout(load, 1000); // it is still being loaded
   }
 }
 
@@ -163,8 +165,8 @@ at("token-form").addEventListener("submit", (event) => {
 });
 at("texts-form").addEventListener("submit", (event) => {
   event.preventDefault();
-  if (model) busy(at("classify"), at("status"), "Classifying …", classify);
-  else load();
+  const ready = model ? Promise.resolve() : load();
+  ready.then(() => model && busy(at("classify"), at("status"), "Classifying …", classify));
 });
 at("texts").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) at("texts-form").requestSubmit();
