@@ -28,6 +28,7 @@ from benchmarks.report import Mark, Section, milliseconds, number, page
 from benchmarks.sentence_encoder import read_texts
 from tfq_llm.errors import InputError
 from tfq_llm.exported import ExportedModel, load
+from tfq_llm.serving.batching import CALLS_AT_ONCE
 
 CONNECTIONS = (1, 8, 64)
 ABOVE = 256
@@ -109,14 +110,16 @@ class Server:
 
     def counter(self, name: str) -> float:
         """The sum of a metric over its labels."""
-        text = requests.get(f"{self.url}/metrics", timeout=60).text
-        return sum(float(value) for value in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", text, re.MULTILINE))
+        return sum(float(value) for value in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", self.metrics(), re.MULTILINE))
+
+    def metrics(self) -> str:
+        """What Prometheus would be told."""
+        return requests.get(f"{self.url}/metrics", timeout=60).text
 
     def answers(self) -> Counter[int]:
         """How many requests were answered with each status; those that are refused at the door have no route."""
-        text = requests.get(f"{self.url}/metrics", timeout=60).text
         found: Counter[int] = Counter()
-        for status, times in re.findall(r'^tfq_llm_requests_total{.*status="(\d+)"} (\S+)$', text, re.MULTILINE):
+        for status, times in re.findall(r'^tfq_llm_requests_total{.*status="(\d+)"} (\S+)$', self.metrics(), re.MULTILINE):
             found[int(status)] += int(float(times))
         return found
 
@@ -212,8 +215,9 @@ def below(directory: Path, texts: Sequence[str], seconds: int, repeats: int) -> 
                 with measured(server) as cost:
                     loads.append(server.load(texts, connections, max(1, seconds // repeats)))
                 costs.append(cost)
-                alone.append(in_process(model, texts, max(1, round(cost["batch"])), max(1.0, seconds / repeats)))
-                two.append(in_process(model, texts, max(1, round(cost["batch"])), max(1.0, seconds / repeats), at_once=2)[0])
+                size, lasting = max(1, round(cost["batch"])), max(1.0, seconds / repeats)
+                alone.append(in_process(model, texts, size, lasting))
+                two.append(in_process(model, texts, size, lasting, CALLS_AT_ONCE)[0])
             wrong += sum(each.refused + each.broken for each in loads)
             share = float(np.median([served.rate / here[0] for served, here in zip(loads, alone, strict=True)]))
             middle = {name: float(np.median([cost[name] for cost in costs])) for name in ("batch", "cpu")}

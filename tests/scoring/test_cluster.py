@@ -30,7 +30,7 @@ def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.campaign
-def test_a_file_is_scored_though_a_node_is_lost_and_what_cannot_go_on_is_told(nodes, given, tmp_path, monkeypatch):  # type: ignore[no-untyped-def]
+def test_a_file_is_scored_though_a_node_is_lost_and_what_cannot_go_on_is_told(nodes, given, tmp_path, monkeypatch):
     wanted = Job(tmp_path / "model", given, tmp_path / "scored.csv", chunk_rows=2, cluster=nodes.address)
 
     def lose_a_node() -> None:
@@ -60,7 +60,7 @@ def test_a_file_is_scored_though_a_node_is_lost_and_what_cannot_go_on_is_told(no
 
 
 @pytest.mark.slow
-def test_a_real_model_on_a_cluster_says_what_it_says_here(nodes, model, tmp_path):  # type: ignore[no-untyped-def]
+def test_a_real_model_on_a_cluster_says_what_it_says_here(nodes, model, tmp_path):
     given = write_csv(tmp_path / "texts.csv", 12)
     score(Job(model, given, tmp_path / "here.csv", chunk_rows=4))
     score(Job(model, given, tmp_path / "there.csv", cluster=nodes.address))  # one chunk, for one worker that loads the model

@@ -57,7 +57,7 @@ def load_scorer(path: Path) -> Scorer:
 
 @lru_cache(maxsize=1)
 def _load(path: Path, digest: str | None) -> Scorer:
-    return RunScorer(load_run(path), path) if digest is None else ExportedScorer(exported.load(path))
+    return RunScorer(load_run(path), path) if digest is None else ExportedScorer(exported.load(path), digest)
 
 
 class RunScorer:
@@ -77,16 +77,20 @@ class RunScorer:
 
 
 class ExportedScorer:
-    """What `tfq-llm export` wrote; it does not say how much of a text it reads."""
+    """What `tfq-llm export` wrote; it does not say how much of a text it reads.
 
-    def __init__(self, model: ExportedModel) -> None:
+    Args:
+        model: the model.
+        digest: of its manifest, which has the digests of all other files.
+    """
+
+    def __init__(self, model: ExportedModel, digest: str) -> None:
         if model.facts.task != "text":
             raise InputError(
                 f"the model in '{model.path}' is a head alone, so it cannot score texts: export one without --head-only."
             )
         self._model = model
-        # The manifest has the digests of all other files.
-        self.class_names, self.fingerprint = model.class_names, file_digest(model.path / MANIFEST)
+        self.class_names, self.fingerprint = model.class_names, digest
 
     def score(self, texts: Sequence[str]) -> Scores:
         def probabilities(batch: tf.Tensor) -> np.ndarray:

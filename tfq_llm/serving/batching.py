@@ -22,7 +22,7 @@ from tfq_llm.serving.settings import Limits
 Tensors = dict[str, np.ndarray]
 
 # While one call is in a step that runs on one core, or its answers are sent and the next requests read, the other uses the rest.
-_CALLS_AT_ONCE = 2
+CALLS_AT_ONCE = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,12 +58,12 @@ class Batcher:
         self._limits, self._metrics = limits, metrics
         self._queue: deque[_Waiting] = deque()
         self._rows = self._computing = 0
-        self._sizes = deque([1] * _CALLS_AT_ONCE, _CALLS_AT_ONCE)
+        self._sizes = deque([1] * CALLS_AT_ONCE, CALLS_AT_ONCE)
         self._wake_at = 1
         self._closing = False
         self._changed = threading.Condition()
         self._collecting = threading.Lock()
-        self._threads = [threading.Thread(target=self._serve, name=f"inference-{n}", daemon=True) for n in range(_CALLS_AT_ONCE)]
+        self._threads = [threading.Thread(target=self._serve, name=f"inference-{n}", daemon=True) for n in range(CALLS_AT_ONCE)]
 
     @property
     def rows(self) -> int:
@@ -134,8 +134,9 @@ class Batcher:
                 self._wake_at = math.ceil(sum(self._sizes) / len(self._sizes))
                 self._changed.wait_for(lambda: self._rows >= self._wake_at or self._closing, self._limits.batch_wait)
                 if batch := self._take():
-                    self._computing += _rows(batch)
-                    self._sizes.append(min(_rows(batch), self._limits.batch_rows))
+                    rows = _rows(batch)
+                    self._computing += rows
+                    self._sizes.append(min(rows, self._limits.batch_rows))
                     return batch
 
     def _take(self) -> list[_Waiting]:
@@ -143,7 +144,7 @@ class Batcher:
         batch: list[_Waiting] = []
         left: deque[_Waiting] = deque()
         rows, now = 0, time.monotonic()
-        most = min(self._limits.batch_rows, math.ceil((self._rows + self._computing) / _CALLS_AT_ONCE))
+        most = min(self._limits.batch_rows, math.ceil((self._rows + self._computing) / CALLS_AT_ONCE))
         for waiting in self._queue:
             if waiting.answer.done() or waiting.deadline < now:
                 self._rows -= waiting.rows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,10 +111,10 @@ def _packed(keys: Iterable[str]) -> np.ndarray:
     return np.frombuffer(b"".join(map(bytes.fromhex, sorted(keys))), np.uint8).reshape(-1, KEY_BYTES)
 
 
-def _verify(directory: Path, names: Sequence[str] = (FACTS, SETTINGS, WEIGHTS)) -> None:
+def _verify(directory: Path) -> None:
     try:
         recorded = recorded_digests(directory)
-        digests = {name: recorded[name] for name in names}
+        digests = {name: recorded[name] for name in (FACTS, SETTINGS, WEIGHTS)}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _damaged(directory, MANIFEST) from error
     for name, digest in digests.items():
