@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from tfq_llm.exported.facts import ModelFacts, Sampled
+from tfq_llm.exported.facts import ModelFacts
 from tfq_llm.metrics import interval_text, results_table
 from tfq_llm.training.card_text import card_text, model_index, versions_text
 from tfq_llm.training.provenance import Provenance, encoder_licence, encoder_model
@@ -105,28 +105,16 @@ def _serves(facts: ModelFacts) -> str:
 
 def _values(facts: ModelFacts) -> str:
     trained = (
-        f"It was trained with {_sampling(facts.trained_with)}"
-        if facts.trained_with
-        else "It was trained on exact expectation values"
+        f"It was trained with {facts.trained_with.words}" if facts.trained_with else "It was trained on exact expectation values"
     )
     if facts.serves != "exact":
-        return f"{trained}, and serves expectation values sampled anew at every request, with {_sampling(facts.serves)}."
+        return f"{trained}, and serves expectation values sampled anew at every request, with {facts.serves.words}."
     if facts.trained_with:
         return (
             f"{trained}, and serves **exact** expectation values of the noiseless circuit: plain TensorFlow operations cannot "
             "sample. The results above were measured with that sampling and may differ."
         )
     return f"{trained}, and serves exact ones."
-
-
-def _sampling(sampled: Sampled) -> str:
-    parts = [
-        f"{sampled.shots:,} shots" if sampled.shots else "",
-        f"{sampled.trajectories:,} trajectories" if sampled.trajectories else "",
-        f"gate noise '{sampled.noise}'" if sampled.noise != "none" else "",
-        f"readout error {sampled.readout_error}" if sampled.readout_error not in (0.0, (0.0, 0.0)) else "",
-    ]
-    return ", ".join(filter(None, parts))
 
 
 def _licences(facts: ModelFacts, origin: Provenance) -> str:

@@ -51,6 +51,17 @@ class Sampled(BaseModel):
     trajectories: int | None
     readout_error: float | tuple[float, float] = 0.0
 
+    @property
+    def words(self) -> str:
+        """Such as "200 shots, gate noise 'aria-1'"."""
+        parts = [
+            f"{self.shots:,} shots" if self.shots else "",
+            f"{self.trajectories:,} trajectories" if self.trajectories else "",
+            f"gate noise '{self.noise}'" if self.noise != "none" else "",
+            f"readout error {self.readout_error}" if self.readout_error not in (0.0, (0.0, 0.0)) else "",
+        ]
+        return ", ".join(filter(None, parts))
+
 
 class ModelFacts(BaseModel):
     """The contents of model.json.
