@@ -92,7 +92,7 @@ benchmark-serving: .venv/installed-dev
 	@test -n "$(MODEL)" || { echo "make $@ needs MODEL=DIR, a directory that 'tfq-llm export' wrote." >&2; exit 2; }
 	$(BIN)/python -m benchmarks.serving '$(MODEL)' --seconds 60
 
-fuzz-server: .venv/installed-dev
+fuzz-server: .venv/installed-dev kernels
 	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m tests.serving.fuzz $(if $(CASES),--cases $(CASES))
 
 faults: .venv/installed-dev

@@ -16,6 +16,7 @@ from tests.export.conftest import (  # noqa: F401  (fixtures)
 )
 from tests.export.test_what_it_serves import SHOTS
 from tests.serving.conftest import NAME, running
+from tests.serving.fuzz import fuzz
 from tfq_llm import exported
 from tfq_llm.export import export_model
 
@@ -54,6 +55,15 @@ def test_a_head_alone_takes_embeddings(text_model, origin, tmp_path, exported_te
         assert not [path for path in client.get("/openapi.json").json()["paths"] if "classify" in path]
         refused = client.post(f"/v1/models/{NAME}:classify", {"examples": [{"text": "a"}]})
         assert (refused.status_code, "use :predict" in refused.json()["error"]) == (400, True)
+
+
+def test_replies_of_a_head_alone_are_as_the_schema_says(text_model, origin, tmp_path):  # noqa: F811
+    """A short run of the part of `make fuzz-server` that has another schema."""
+    directory = export_model(text_model, origin, tmp_path / NAME, command="", head_only=True)
+    with running(directory.parent, labels={"stable": 1}) as client:
+        statuses = fuzz(client.url, cases=40)
+    assert {"200", "400"} <= statuses.keys()
+    assert sum(statuses.values()) > 20
 
 
 def test_a_model_that_samples_says_so(head_model, origin, tmp_path):  # noqa: F811
