@@ -61,6 +61,7 @@ setup(
         "numpy>=2.0,<2.1",
         "omegaconf>=2.3",
         "optuna>=4",
+        "packaging>=24.2",
         "pandas>=2.2",
         "pebble>=5",
         "pip>=22.3",

@@ -26,6 +26,14 @@ def export(
         typer.Option(help="plain: operators of TensorFlow and TF-Text alone. tfq: TensorFlow Quantum's too, which can sample."),
     ] = "plain",
     head_only: Annotated[bool, typer.Option("--head-only", help="Without the sentence encoder: embeddings in.")] = False,
+    licence: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPDX",
+            help="Of the model, for the card, such as Apache-2.0; sentence encoder and data have theirs there. Default: a saved "
+            "head's own, and 'other' for a run's model.",
+        ),
+    ] = None,
 ) -> None:
     """Write a trained model as a SavedModel that stock TensorFlow Serving can load, with a model card.
 
@@ -34,7 +42,7 @@ def export(
     with stoppable_by_sigterm(KEEPS_NOTHING), tensorflow():
         from tfq_llm.pipelines.export import export as run_export
 
-        print(run_export(run, to, signature, head_only, public_command()))
+        print(run_export(run, to, signature, head_only, licence, public_command()))
 
 
 def keep_head(
@@ -47,7 +55,9 @@ def keep_head(
         list[str] | None,
         typer.Option("--example", metavar="TEXT", help="A text whose prediction the card shows; may be repeated."),
     ] = None,
-    licence: Annotated[str | None, typer.Option(metavar="SPDX", help="Of the head, for the card, such as Apache-2.0.")] = None,
+    licence: Annotated[
+        str | None, typer.Option(metavar="SPDX", help="Of the head, for its card and those of exports, such as Apache-2.0.")
+    ] = None,
     made_by: Annotated[
         list[str] | None, typer.Option(metavar="COMMAND", help="What made it, for the card; may be repeated.")
     ] = None,

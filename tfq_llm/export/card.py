@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import yaml
 
+from tfq_llm.data.catalog import NOT_STATED
 from tfq_llm.exported.facts import ModelFacts
 from tfq_llm.metrics import interval_text, results_table
-from tfq_llm.training.card_text import card_text, model_index, versions_text
+from tfq_llm.training.card_text import card_text, front_matter, versions_text
 from tfq_llm.training.provenance import Provenance, encoder_licence, encoder_model
 
 _LIMITS = """\
@@ -37,28 +36,9 @@ def model_card(facts: ModelFacts, origin: Provenance, command: str) -> str:
         ("Versions", _versions(facts, origin)),
         ("How it was made", _made(origin, command)),
     )
-    return card_text(_front_matter(facts, origin), f"{facts.name}, version {facts.version}", _summary(facts), sections)
-
-
-def _front_matter(facts: ModelFacts, origin: Provenance) -> dict[str, Any]:
     encoder = facts.encoder["name"] if facts.encoder else None
-    licence = encoder_licence(encoder).lower() if encoder else "other"
-    head = origin.quantum
-    metrics = [
-        {"type": "accuracy", "value": round(head.accuracy, 4), "name": "accuracy"},
-        {"type": "f1", "value": round(head.macro_f1, 4), "name": "macro-F1"},
-    ]
-    task = {"type": "text-classification"}
-    front: dict[str, Any] = {
-        "license": licence if licence != "not stated" else "other",
-        "library_name": "tensorflow",
-        "pipeline_tag": "text-classification",
-        "tags": ["quantum-machine-learning", "tensorflow", "saved-model", "text-classification"],
-        "model-index": model_index(facts.name, task, {"name": origin.data, "type": origin.data}, metrics),
-    }
-    if encoder and encoder_model(encoder) != encoder:
-        front["base_model"] = f"sentence-transformers/{encoder_model(encoder)}"
-    return front
+    front = front_matter(facts.name, origin, encoder, library="tensorflow", tags=("tensorflow", "saved-model"))
+    return card_text(front, f"{facts.name}, version {facts.version}", _summary(facts), sections)
 
 
 def _summary(facts: ModelFacts) -> str:
@@ -118,7 +98,7 @@ def _values(facts: ModelFacts) -> str:
 
 
 def _licences(facts: ModelFacts, origin: Provenance) -> str:
-    lines = [f"- data: {origin.data_licence}"]
+    lines = [f"- this model: {origin.licence or NOT_STATED}", f"- data: {origin.data_licence}"]
     if facts.encoder:
         name = facts.encoder["name"]
         lines.append(f"- sentence encoder {encoder_model(name)}, whose weights are in this model: {encoder_licence(name)}")
