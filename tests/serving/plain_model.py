@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import cirq
 import numpy as np
@@ -10,7 +11,7 @@ import sympy
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from tfq_llm.exported.facts import FACTS, Circuit, Logits, ModelFacts
+from tfq_llm.exported.facts import FACTS, Circuit, Logits, ModelFacts, Sampled
 from tfq_llm.exported.manifest import write_manifest
 
 CLASSES = ("negative", "positive")
@@ -43,13 +44,14 @@ class PlainModel(tf.Module):
         return {"classes": found["class_names"], "scores": found["probabilities"]}
 
 
-def write_plain_model(directory: Path, version: int = 1, qubits: int = 2) -> Path:
+def write_plain_model(directory: Path, version: int = 1, qubits: int = 2, serves: Literal["exact"] | Sampled = "exact") -> Path:
     """Writes the model into a directory that does not exist yet, as `tfq-llm export` would.
 
     Args:
         directory: of the version.
         version: its number.
         qubits: of the circuit that shots are of; beyond two they have entangled layers, so that shots take long.
+        serves: what its facts say of its answers.
     """
     model = PlainModel()
     tf.saved_model.save(model, str(directory), signatures={"serving_default": model.serve, "classify": model.classify})
@@ -64,7 +66,7 @@ def write_plain_model(directory: Path, version: int = 1, qubits: int = 2) -> Pat
         task="text",
         class_names=CLASSES,
         signature="plain",
-        serves="exact",
+        serves=serves,
         qubits=qubits,
         measured=1,
         embedding_dim=2,

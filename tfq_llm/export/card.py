@@ -54,11 +54,10 @@ def _summary(facts: ModelFacts) -> str:
 
 def _use(facts: ModelFacts) -> str:
     takes = "strings" if facts.task == "text" else "embeddings"
+    most = f"the first {facts.max_tokens} tokens of a text" if facts.max_tokens else "what its sentence encoder was made for"
     needs = "TensorFlow and TF-Text" if facts.signature == "plain" else "TensorFlow, TF-Text and TensorFlow Quantum"
-    return (
-        f"Research, teaching and prototypes: {takes} in, probabilities of classes out, on any server that has {needs}. It reads "
-        + (f"the first {facts.max_tokens} tokens of a text." if facts.max_tokens else "what its encoder was made for.")
-    )
+    use = f"Research, teaching and prototypes: {takes} in, probabilities of classes out, on any server that has {needs}."
+    return f"{use} It reads {most}." if facts.encoder else use
 
 
 def _data(facts: ModelFacts, origin: Provenance) -> str:

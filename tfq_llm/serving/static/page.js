@@ -54,8 +54,8 @@ async function busy(button, status, text, work) {
 function describe() {
   document.title = at("name").textContent = model.name;
   const classes = model.class_names.map((name) => `“${name}”`).join(", ");
-  const kind = model.sampling ? `sampled anew for every answer, with ${model.sampling}` : "simulated exactly";
-  at("about").textContent = `Version ${model.version}: answers ${classes}, with a circuit of ${model.qubits} qubits, ${kind}.`;
+  const kind = model.sampling ? `drawn anew for every answer, with ${model.sampling}` : "exact";
+  at("about").textContent = `Version ${model.version}: answers ${classes}, with a circuit of ${model.qubits} qubits. Its probabilities are ${kind}.`;
   at("card").innerHTML = model.card_html;
   at("machine").replaceChildren(...model.machines.map((name) => element("option", { text: name })));
   if (model.task !== "text") {
@@ -88,7 +88,7 @@ function answerItem(answer, index) {
 
 function choose(index) {
   chosen = index;
-  const answer = answers[index], { measured, circuit, qubits, sampling, version } = answer.model;
+  const answer = answers[index], { measured, circuit, qubits, sampling } = answer.model;
   at("answer-list").querySelectorAll("button").forEach((button, place) => button.setAttribute("aria-pressed", String(place === index)));
   at("chosen").textContent = answer.text;
   at("z").replaceChildren(
@@ -96,7 +96,6 @@ function choose(index) {
   );
   at("z-sampled").hidden = !sampling;
   at("circuit").replaceChildren(drawCircuit(circuit, qubits, answer.angles));
-  at("shots-version").textContent = version;
   at("shots-status").textContent = "";
   at("shots-result").replaceChildren();
   at("inside").hidden = false;
@@ -163,12 +162,12 @@ async function measure() {
   if (answers[chosen] !== answer) return ""; // another sentence was chosen meanwhile
   const classes = found.class_names.map((name, place) => {
     const { value, low, high } = found.probabilities[place];
-    return [name, percent(answer.probabilities[place]), percent(value), `${percent(low)} to ${percent(high)}`];
+    return [name, percent(answer.probabilities[place]), percent(value), `${(100 * low).toFixed(1)}–${percent(high)}`];
   });
   const bits = found.outcomes.map(({ bits, count }) => [bits, count.toLocaleString("en"), percent(count / found.shots)]);
   if (found.other_outcomes) bits.push(["others", found.other_outcomes.toLocaleString("en"), percent(found.other_outcomes / found.shots)]);
   at("shots-result").replaceChildren(
-    table("Class probabilities; 95 % of repetitions would lie in the interval", ["Class", sampling ? "Answer above" : "Exact", "Measured", "Interval"], classes),
+    table(`Class probabilities of version ${found.version}; 95 % of repetitions would lie in the interval`, ["Class", sampling ? "Answer above" : "Exact", "Measured", "Interval"], classes),
     table(`Outcomes on the measured ${measured === 1 ? "qubit" : "qubits"}`, ["Bits", "Shots", "Share"], bits),
   );
   return `${found.shots.toLocaleString("en")} shots on ${found.machine} would have answered “${found.answer}”.`;
