@@ -147,14 +147,15 @@ lint: .venv/installed-dev
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null && $(PYTHON) -m venv .venv || { rm -rf .venv && $(PYTHON) -m venv --without-pip .venv \
 	&& $(PYTHON) -m pip install --quiet --target "$$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" pip; }
 
+# --no-compile: Python compiles a module when it is first imported, and most of what is installed never is.
 .venv/installed: setup.py constraints.txt | .venv/bin/python
 	@echo "Installing tfq_llm and its tested versions (about 2 GB to download, once)"
-	$(BIN)/python -m pip install --quiet --editable ".[serve]" --constraint constraints.txt
+	$(BIN)/python -m pip install --quiet --no-compile --editable ".[serve]" --constraint constraints.txt
 	@touch $@
 
 .venv/installed-dev: setup.py constraints.txt | .venv/bin/python
 	@echo "Installing tfq_llm, its tested versions and the test tools (about 2 GB to download, once)"
-	$(BIN)/python -m pip install --quiet --editable ".[dev]" --constraint constraints.txt
+	$(BIN)/python -m pip install --quiet --no-compile --editable ".[dev]" --constraint constraints.txt
 	@touch $@ .venv/installed
 
 constraints: .venv/installed-dev

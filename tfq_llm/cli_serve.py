@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
-from tfq_llm.cli_options import TextColumn, public_command, tensorflow
+from tfq_llm.cli_options import ReadRun, TextColumn, public_command, tensorflow
 from tfq_llm.cli_stopping import GOES_ON, KEEPS_NOTHING, stoppable, stoppable_by_sigterm
+from tfq_llm.model_paths import model_path
 
 
 def export(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run directory, or a saved head.")],
+    run: ReadRun,
     to: Annotated[
         Path,
         typer.Option(
@@ -74,7 +75,9 @@ def keep_head(
 
 
 def score(
-    model: Annotated[Path, typer.Argument(metavar="DIR", help="An exported model, a finished run or a saved head.")],
+    model: Annotated[
+        Path, typer.Argument(metavar="DIR", help="An exported model, a finished run or a saved head.", callback=model_path)
+    ],
     given: Annotated[Path, typer.Option("--input", metavar="FILE", help="A .csv, .jsonl or .parquet with a text a row.")],
     output: Annotated[Path, typer.Option(metavar="FILE", help="A .csv, .jsonl or .parquet; it appears when it is complete.")],
     text_column: TextColumn = None,
