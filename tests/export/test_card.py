@@ -10,7 +10,7 @@ import yaml
 
 from tfq_llm import exported
 from tfq_llm.cli import main
-from tfq_llm.export import Provenance
+from tfq_llm.export import Provenance, export_model
 from tfq_llm.export.card import model_card
 from tfq_llm.pipelines.train import train
 from tfq_llm.training.keep import keep_head
@@ -74,6 +74,15 @@ def test_the_licence_is_the_given_one_or_the_saved_heads_and_never_that_of_its_p
         assert main([*command, str(tmp_path / "none"), "--licence", "Apache 2"]) == 2
         assert "'Apache 2' is no licence of SPDX: give its identifier, such as Apache-2.0" in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
+
+
+def test_the_card_of_a_head_alone_says_whose_embeddings_it_takes(text_model, origin, tmp_path):
+    version = export_model(text_model, origin, tmp_path / "head", command="", head_only=True)
+    card = (version / "card.md").read_text(encoding="utf-8")
+    encoder = text_model.encoder
+    assert f"They are those of the sentence encoder {encoder.encoder_name}, fingerprint below" in card
+    assert f"Sentence encoder: {encoder.encoder_name}, fingerprint {encoder.state_fingerprint()}." in card
+    assert f"sentence encoder {encoder.encoder_name}, whose weights are not in this model" in card
 
 
 def test_saved_heads_and_exports_name_the_same_sentence_encoder(exported_text, origin):

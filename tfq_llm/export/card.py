@@ -44,7 +44,9 @@ def model_card(facts: ModelFacts, origin: Provenance, command: str) -> str:
 def _summary(facts: ModelFacts) -> str:
     classes = ", ".join(f"'{name}'" for name in facts.class_names)
     takes = "a text" if facts.task == "text" else f"an embedding of {facts.embedding_dim} dimensions"
-    encoder = f"the sentence encoder {encoder_model(facts.encoder['name'])}, then " if facts.encoder else ""
+    encoder = (
+        f"the sentence encoder {encoder_model(facts.encoder['name'])}, then " if facts.encoder and facts.task == "text" else ""
+    )
     return (
         f"Classifies {takes} as one of {classes}: {encoder}a simulated amplitude encoder and a parameterized quantum circuit "
         f"with data re-uploading on {facts.qubits} qubits, {facts.measured} of them measured, then one linear layer. The circuit "
@@ -54,10 +56,15 @@ def _summary(facts: ModelFacts) -> str:
 
 def _use(facts: ModelFacts) -> str:
     takes = "strings" if facts.task == "text" else "embeddings"
-    most = f"the first {facts.max_tokens} tokens of a text" if facts.max_tokens else "what its sentence encoder was made for"
     needs = "TensorFlow and TF-Text" if facts.signature == "plain" else "TensorFlow, TF-Text and TensorFlow Quantum"
     use = f"Research, teaching and prototypes: {takes} in, probabilities of classes out, on any server that has {needs}."
-    return f"{use} It reads {most}." if facts.encoder else use
+    if facts.task == "text":
+        most = f"the first {facts.max_tokens} tokens of a text" if facts.max_tokens else "what its sentence encoder was made for"
+        return f"{use} It reads {most}."
+    if facts.encoder:
+        name = encoder_model(facts.encoder["name"])
+        return f"{use} They are those of the sentence encoder {name}, fingerprint below; of others its answers mean nothing."
+    return f"{use} They are made as those that it was trained on; of others its answers mean nothing."
 
 
 def _data(facts: ModelFacts, origin: Provenance) -> str:
@@ -100,7 +107,8 @@ def _licences(facts: ModelFacts, origin: Provenance) -> str:
     lines = [f"- this model: {origin.licence or NOT_STATED}", f"- data: {origin.data_licence}"]
     if facts.encoder:
         name = facts.encoder["name"]
-        lines.append(f"- sentence encoder {encoder_model(name)}, whose weights are in this model: {encoder_licence(name)}")
+        weights = "in this model" if facts.task == "text" else "not in this model"
+        lines.append(f"- sentence encoder {encoder_model(name)}, whose weights are {weights}: {encoder_licence(name)}")
     return "\n".join([*lines, "- the code that trained and exported it, tfq_llm: Apache-2.0"])
 
 

@@ -75,8 +75,9 @@ class ModelFacts(BaseModel):
         trained_with: None if the head was trained on exact values, else how those were sampled.
         qubits, measured: of the re-uploading circuit.
         embedding_dim: length of the sentence encoder's vectors.
-        max_tokens: how much of a text is read; None if only the sentence encoder knows, or for a head alone.
-        encoder: name of the sentence encoder and fingerprint of its present weights; None for a head alone.
+        max_tokens: how much of a text the sentence encoder reads; None if only it knows.
+        encoder: name and fingerprint of the sentence encoder, which is in the model, or whose vectors a head alone takes; None if
+            the head was trained on given embeddings.
         created: when it was exported, ISO 8601, UTC.
         versions: of this package, its stack and Python.
     """
