@@ -53,7 +53,7 @@ setup(
         "aiohttp>=3.9",
         "cirq-core==1.5.0",
         "cirq-ionq==1.5.0",
-        "filelock>=3.12",
+        "filelock>=4.1",
         "fsspec>=2024.6",
         "jinja2>=3.1",
         "matplotlib>=3.9",

@@ -91,10 +91,15 @@ def write_text(target: Path, text: str) -> None:
 
 
 @contextmanager
-def atomic_directory(target: Path) -> Iterator[Path]:
+def atomic_directory(target: Path, *, replace: bool = False) -> Iterator[Path]:
     """Yields a new empty directory; when the block ends well, adds a checksum manifest and moves it to `target`.
 
-    An older `target` is replaced. If another process put a good one there meanwhile, that one stays.
+    A `target` that is there and not intact is replaced. If another process put a good one there meanwhile, that one stays.
+
+    Args:
+        target: where it will be.
+        replace: whether a good one is replaced too. It is moved to `former(target)` first and deleted last, so that a process can
+            be killed at any moment and one of them is whole.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
@@ -102,11 +107,32 @@ def atomic_directory(target: Path) -> Iterator[Path]:
         yield temporary
         temporary.chmod(0o777 & ~_umask())
         (temporary / MANIFEST).write_text(json.dumps(directory_digests(temporary), indent=1), encoding="utf-8")
-        if not is_intact(target):
+        if replace:
+            _replace(target, temporary)
+        elif not is_intact(target):
             shutil.rmtree(target, ignore_errors=True)
             temporary.replace(target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def former(target: Path) -> Path:
+    """Where the old directory is while `atomic_directory` puts a new one in its place, and after a kill at that moment."""
+    return target.with_name(f".{target.name}.former")
+
+
+def _replace(target: Path, new: Path) -> None:
+    old = former(target)
+    try:
+        if target.exists():
+            shutil.rmtree(old, ignore_errors=True)  # left by a process that was killed when it had replaced it
+            target.rename(old)
+        new.rename(target)
+    except BaseException:
+        if old.exists() and not target.exists():
+            old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def recorded_digests(directory: Path) -> Any:

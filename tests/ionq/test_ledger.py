@@ -171,6 +171,24 @@ def test_a_damaged_ledger_is_refused(tmp_path, damage):
     assert path.read_bytes() == broken[damage], "it is left as it was"
 
 
+def test_a_ledger_that_cannot_be_read_any_more_says_so(ledger):
+    database = ledger._file.database
+    database.execute("PRAGMA journal_mode = DELETE")
+    database.execute("PRAGMA busy_timeout = 0")
+    holder = sqlite3.connect(ledger.path)
+    holder.execute("BEGIN EXCLUSIVE")
+    for read in (ledger.jobs, lambda: list(ledger._file.stream("SELECT * FROM results"))):
+        with pytest.raises(InputError, match=r"cannot be opened or read \(database is locked\).*give the same command again"):
+            read()
+    holder.close()
+    assert not ledger.jobs()
+    # Another program writes over it while it is open.
+    ledger.path.write_bytes(b"no ledger " * 10_000)
+    for read in (ledger.jobs, lambda: list(ledger._file.stream("SELECT * FROM results")), ledger.forget_intended):
+        with pytest.raises(InputError, match=r"cannot be read \(file is not a database\).* keep it.* \.recover "):
+            read()
+
+
 def test_a_ledger_is_of_one_model(ledger):
     ledger.belongs_to(4)
     ledger.belongs_to(4)

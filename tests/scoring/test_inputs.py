@@ -11,7 +11,7 @@ import pytest
 from tests.scoring.doubles import texts, write_csv, write_jsonl
 from tfq_llm import InputError
 from tfq_llm.scoring import text_files
-from tfq_llm.scoring.chunks import chunks, survey
+from tfq_llm.scoring.chunks import chunks, memory, survey
 from tfq_llm.scoring.inputs import START, open_input
 
 pa = pytest.importorskip("pyarrow", reason="the extra [parquet] is not installed")
@@ -57,10 +57,40 @@ def test_chunks_hold_every_row_once(suffix, size, tmp_path):
     assert {len(chunk.rows) for chunk in found[:-1]} <= {size}
 
 
-def test_long_texts_make_small_chunks(tmp_path, monkeypatch):
-    monkeypatch.setattr("tfq_llm.scoring.chunks.MAX_CHARACTERS", 30)
-    given = open_input(write_csv(tmp_path / "texts.csv", ROWS))
-    assert max(sum(map(len, chunk.texts)) for chunk in chunks(given, START, 1000, all_columns=True)) < 60
+def write_wide(path: Path, rows: int) -> Path:
+    """Texts beside a column of 2,000 characters, or of 250 numbers."""
+    if path.suffix == ".parquet":
+        pq.write_table(pa.table({"text": texts(rows), "wide": [[0.5] * 250] * rows}), path)
+    elif path.suffix == ".csv":
+        path.write_text("text,wide\n" + "".join(f"film {row},{'x' * 2000}\n" for row in range(rows)))
+    else:
+        path.write_text("".join(json.dumps({"text": text, "wide": [0.5] * 250}) + "\n" for text in texts(rows)))
+    return path
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_wide_rows_make_small_chunks_if_they_are_kept(suffix, tmp_path, monkeypatch):
+    monkeypatch.setattr("tfq_llm.scoring.chunks.MAX_BYTES", 10_000)
+    given = open_input(write_wide(tmp_path / f"texts{suffix}", ROWS), "text")
+    kept, dropped = ([len(chunk.rows) for chunk in chunks(given, START, 10, all_columns=wanted)] for wanted in (True, False))
+    assert sum(kept) == ROWS
+    assert max(kept) <= 5
+    assert dropped == [10, 10, 3]
+    # Where chunks end follows from the rows, not from where reading began.
+    _, second, *rest = chunks(given, START, 10, all_columns=True)
+    assert list(chunks(given, second.after, 10, all_columns=True)) == rest
+
+
+def test_a_row_that_is_wider_than_a_chunk_is_one(tmp_path, monkeypatch):
+    monkeypatch.setattr("tfq_llm.scoring.chunks.MAX_BYTES", 1_000)
+    given = open_input(write_wide(tmp_path / "texts.csv", 3))
+    assert [len(chunk.rows) for chunk in chunks(given, START, 10, all_columns=True)] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("value", ["long " * 1000, {"a": [["long " * 500], "long " * 500]}, {"long " * 1000: 1}, [1000] * 1000])
+def test_what_is_in_a_value_counts(value):
+    assert 5_000 < memory(value) < 40_000
+    assert memory(json.loads("[" * 500 + "]" * 500)) > 500 * 56
 
 
 def test_a_byte_order_mark_carriage_returns_and_blank_lines_are_no_rows(tmp_path):

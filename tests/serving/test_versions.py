@@ -6,11 +6,13 @@ import json
 import shutil
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
 from tests.serving.conftest import NAME, add_version, running
 from tfq_llm import InputError
+from tfq_llm.exported import version_directory
 from tfq_llm.serving import versions
 from tfq_llm.serving.metrics import Metrics
 from tfq_llm.serving.models import load_model
@@ -104,6 +106,49 @@ def test_a_version_whose_files_come_after_its_manifest_is_no_failure(models, pla
     versions.refresh()
     versions.refresh()
     assert versions.statuses()[3].code == "DATA_LOSS"
+
+
+def test_a_version_that_fails_for_another_reason_than_its_files_is_tried_again_less_and_less_often(models, plain, monkeypatch):
+    looking = look(models(1), poll_seconds=10.0)
+    now, tried = 1000.0, []
+
+    def short_of_memory(directory, version):
+        tried.append(now)
+        if now < 1100:
+            raise MemoryError
+        return load_model(directory, version)
+
+    monkeypatch.setattr(versions, "load_model", short_of_memory)
+    monkeypatch.setattr(versions, "time", SimpleNamespace(monotonic=lambda: now))
+    add_version(plain, looking._root, 2)
+    while now < 1200:
+        looking.refresh()
+        if now < 1100:
+            assert (looking.statuses()[2].code, looking.model().version) == ("INTERNAL", 1)
+        now += 10
+    assert tried == [1000, 1010, 1030, 1070, 1150]
+    assert available(looking) == [2]
+
+
+def test_commands_and_the_server_use_the_same_version_while_a_newer_one_is_copied(models, plain, caplog):
+    model = models(1, 2)
+    for missing in ("manifest.json", "variables*", "saved_model.pb"):
+        shutil.copytree(plain, model / "3", ignore=shutil.ignore_patterns(missing))
+        assert version_directory(model) == model / "2"
+        assert f"'{model / '3'}' is not complete" in caplog.text
+        caplog.clear()
+        assert look(model).model().version == 2
+        shutil.rmtree(model / "3")
+    shutil.copytree(plain, model / "3")
+    caplog.clear()
+    assert version_directory(model) == model / "3"
+    assert not caplog.text
+    # A file that is cut is still coming, one of the right size that is damaged is told, and so is a model with nothing complete.
+    (model / "3" / "card.md").write_text("")
+    assert version_directory(model) == model / "2"
+    shutil.rmtree(model / "2")
+    shutil.rmtree(model / "1")
+    assert version_directory(model) == model / "3"
 
 
 def look(model, **settings):

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import multiprocessing
+import os
 import re
 import shutil
+import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +18,7 @@ import yaml
 from safetensors.numpy import load_file
 
 from tfq_llm import InputError, data, load_run
-from tfq_llm.cache import directory_digests
+from tfq_llm.cache import atomic_directory, directory_digests, former
 from tfq_llm.cli import main
 from tfq_llm.config import load_config
 from tfq_llm.pipelines.configs import find
@@ -91,6 +96,72 @@ def test_a_directory_that_is_there_is_replaced_only_if_wanted(run, tmp_path):
     keep_head([run], tmp_path / "head", replace=True)
     assert (tmp_path / "head" / "card.md").read_text() != "stale"
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
+
+
+def _replace_until(moment: int, target: Path, new: Path) -> None:
+    """What `keep_head(..., replace=True)` does on the disk, killed before its `moment`-th change of a directory there."""
+    left = iter(range(moment))
+
+    def step(function: Callable[..., object]) -> Callable[..., object]:
+        def call(path: Path, *arguments: object, **named: object) -> object:
+            if Path(path).exists() and next(left, None) is None:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return function(path, *arguments, **named)
+
+        return call
+
+    Path.rename, shutil.rmtree = step(Path.rename), step(shutil.rmtree)
+    with atomic_directory(target, replace=True) as directory:
+        shutil.copytree(new, directory, dirs_exist_ok=True, ignore=shutil.ignore_patterns("MANIFEST.json"))
+    os._exit(0)
+
+
+def test_a_kill_at_any_step_of_replacing_leaves_a_head(run, tmp_path):
+    old, new, target = (tmp_path / name / "head" for name in ("old", "new", "there"))
+    saved = keep_head([run], old, licence="MIT")
+    keep_head([run], new, licence="Apache-2.0")
+    killed = []
+    for moment in range(10):
+        shutil.rmtree(target.parent, ignore_errors=True)
+        shutil.copytree(old, target)
+        process = multiprocessing.get_context("fork").Process(target=_replace_until, args=(moment, target, new))
+        process.start()
+        process.join()
+        try:
+            load_run(target)
+            killed.append(front_matter(target)["license"])
+        except InputError as error:
+            found = re.search(r"there is no saved head .*killed.* The old one is in '(.*)': rename that to", str(error))
+            load_run(Path(found[1]))
+            killed.append("moved aside")
+        if process.exitcode == 0:
+            break
+        assert process.exitcode == -signal.SIGKILL
+        # The same command again, or renaming the old one as the message says.
+        if moment % 2:
+            keep_head([run], target, replace=True)
+            assert not former(target).exists()
+        elif killed[-1] == "moved aside":
+            former(target).rename(target)
+        np.testing.assert_array_equal(SavedHead.read(target).weights[0], saved.weights[0])
+    assert killed == ["mit", "moved aside", "apache-2.0", "apache-2.0"]
+    assert [path.name for path in target.parent.iterdir()] == ["head"]
+
+
+def test_a_head_that_cannot_be_put_in_place_leaves_the_old_one(run, tmp_path, monkeypatch):
+    keep_head([run], tmp_path / "head", licence="MIT")
+    rename = Path.rename
+
+    def full(path: Path, to: Path) -> Path:
+        if to == tmp_path / "head" and path != former(to):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return rename(path, to)
+
+    monkeypatch.setattr(Path, "rename", full)
+    with pytest.raises(InputError, match=r"cannot write '.*head' \(No space left"):
+        keep_head([run], tmp_path / "head", replace=True)
+    assert front_matter(tmp_path / "head")["license"] == "mit"
+    assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
 @pytest.mark.parametrize("name", ["head.json", "config.yaml", "head.safetensors", "MANIFEST.json"])

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -17,6 +15,7 @@ from tfq_llm.cache import to_disk, writable_directory
 from tfq_llm.errors import InputError
 from tfq_llm.export.destination import Destination
 from tfq_llm.exported.versions import folders, parse_version
+from tfq_llm.locks import taken
 
 logger = logging.getLogger(__name__)
 
@@ -118,13 +117,7 @@ def _is_made(hidden: Path, held: ExitStack) -> bool:
 
 def _is_locked(hidden: Path, held: ExitStack) -> bool:
     """Locks a hidden folder until `held` ends, unless another process has locked it or deletes it."""
-    with ExitStack() as opened:
-        try:
-            file = opened.enter_context((hidden / _LOCK).open("w"))
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            mine = os.path.samestat(os.fstat(file.fileno()), (hidden / _LOCK).stat())
-        except (BlockingIOError, FileNotFoundError):
-            return False
-        if mine:
-            held.enter_context(opened.pop_all())
-        return mine
+    lock = taken(hidden / _LOCK)
+    if lock is not None:
+        held.enter_context(lock)
+    return lock is not None

@@ -39,6 +39,24 @@ def verify_manifest(directory: Path) -> None:
         raise InputError(f"cannot read the exported model in '{directory}': {error.strerror} ({error.filename}).") from error
 
 
+def is_complete(directory: Path) -> bool:
+    """Whether a directory has its manifest and all files that this lists, in full size; False while it is being copied.
+
+    Contents are not looked at, and a manifest that cannot be read counts: `verify_manifest` says what is wrong with these.
+    """
+    if not (directory / MANIFEST).exists():
+        return False
+    try:
+        listed = _listed(directory)
+    except InputError:
+        return True
+    return all(_size(directory / name) == entry.get("bytes") for name, entry in listed.items())
+
+
+def _size(path: Path) -> int | None:
+    return path.stat().st_size if path.is_file() else None
+
+
 def check_format(given: Any, path: Path) -> None:
     """Raises InputError unless `given` is a format that this version reads."""
     if not is_whole(given) or given < 1:

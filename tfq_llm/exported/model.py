@@ -101,7 +101,7 @@ def load(path: Path | str) -> ExportedModel:
     """Loads a model that `tfq-llm export` wrote, after its checksums were verified.
 
     Args:
-        path: a version's directory; or a model's, whose newest version is loaded.
+        path: a version's directory; or a model's, whose newest complete version is loaded.
 
     Raises:
         InputError: there is none; it is damaged, incomplete or of a newer format; or it needs TensorFlow Quantum, which is not

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 
 from tfq_llm.errors import InputError
-from tfq_llm.exported.manifest import MANIFEST
+from tfq_llm.exported.manifest import MANIFEST, is_complete
+
+logger = logging.getLogger(__name__)
 
 MAX_VERSION = 2**63 - 1
 """TensorFlow Serving's versions are 64-bit integers."""
@@ -51,7 +54,9 @@ def is_exported(path: Path) -> bool:
 
 
 def version_directory(path: Path) -> Path:
-    """`path` itself if it is a version's directory; the newest version's if it is a model's.
+    """`path` itself if it is a version's directory; if it is a model's, that of the newest version that is complete.
+
+    Newer ones that are not, as while they are copied there, are named in the log. If none is complete, it is the newest.
 
     Raises:
         InputError: there is no such directory, or no exported model in it.
@@ -65,4 +70,9 @@ def version_directory(path: Path) -> Path:
     versions = model_versions(path)
     if not versions:
         raise InputError(f"'{path}' is not an exported model: it has no {MANIFEST}. 'tfq-llm export RUN --to {path}' makes one.")
-    return path / str(versions[-1])
+    newest = path / str(versions[-1])
+    complete = next((path / str(version) for version in reversed(versions) if is_complete(path / str(version))), newest)
+    if complete != newest:
+        message = "'%s' is not complete, as while it is being copied: version %s is used. Export or copy it anew if it stays so."
+        logger.warning(message, newest, complete.name)
+    return complete

@@ -52,7 +52,7 @@ class LedgerFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.RLock()
-        try:
+        with self._told():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch(mode=0o600)
             self.database = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
@@ -60,16 +60,24 @@ class LedgerFile:
             # A commit has reached the disk when it returns: an intent that power loss could undo would be none.
             self.database.execute("PRAGMA synchronous=FULL")
             self._open()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Raises InputError if the file cannot be opened or read within."""
+        try:
+            yield
         except (sqlite3.OperationalError, OSError) as error:
             raise InputError(
-                f"the ledger '{path}' cannot be opened ({error}): another program may hold it, the disk may be full, or you may "
-                "not write there."
+                f"the ledger '{self.path}' cannot be opened or read ({error}): another program may hold it, the disk may be "
+                "full, or you may not write there. Mend that, and give the same command again."
             ) from None
         except sqlite3.DatabaseError as error:
+            if type(error) is not sqlite3.DatabaseError:  # of a statement, not of the file
+                raise
             raise InputError(
-                f"the ledger '{path}' cannot be read ({error}). It holds results that were paid for: keep it. With the sqlite3 "
-                f"program, 'sqlite3 {path.name} .recover | sqlite3 new.sqlite' saves what can be read; put that in its place. If "
-                "it is moved away, only jobs of just the same circuits are found at the service and not sent again."
+                f"the ledger '{self.path}' cannot be read ({error}). It holds results that were paid for: keep it. With the "
+                f"sqlite3 program, 'sqlite3 {self.path.name} .recover | sqlite3 new.sqlite' saves what can be read; put that in "
+                "its place. If it is moved away, only jobs of just the same circuits are found at the service and not sent again."
             ) from None
 
     def _open(self) -> None:
@@ -97,8 +105,9 @@ class LedgerFile:
 
         Raises:
             ServiceError: the file cannot be written.
+            InputError: it is damaged.
         """
-        with self._lock:
+        with self._lock, self._told():
             try:
                 self.database.execute("BEGIN IMMEDIATE")
                 yield self.database
@@ -114,13 +123,21 @@ class LedgerFile:
                 raise
 
     def rows(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
-        """All rows of a query."""
-        with self._lock:
+        """All rows of a query.
+
+        Raises:
+            InputError: the file cannot be read any more.
+        """
+        with self._lock, self._told():
             return self.database.execute(query, values).fetchall()
 
     def stream(self, query: str, values: Sequence[Any] = ()) -> Iterator[Any]:
-        """The rows of a query one by one, a few in memory. Others of this process wait until the last one is taken."""
-        with self._lock:
+        """The rows of a query one by one, a few in memory. Others of this process wait until the last one is taken.
+
+        Raises:
+            InputError: the file cannot be read any more.
+        """
+        with self._lock, self._told():
             cursor = self.database.execute(query, values)
             while rows := cursor.fetchmany(200):
                 yield from rows

@@ -8,9 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from filelock import FileLock, Timeout
-
-from tfq_llm.errors import InputError, ServiceError
+from tfq_llm.errors import ServiceError
 from tfq_llm.ionq import states
 from tfq_llm.ionq.circuits import BoundCircuits
 from tfq_llm.ionq.ledger import Ledger
@@ -19,6 +17,7 @@ from tfq_llm.ionq.orders import Job, Order
 from tfq_llm.ionq.plans import Plan
 from tfq_llm.ionq.remote import OutcomeUnknown, Refused
 from tfq_llm.ionq.transport import Transport
+from tfq_llm.locks import only_holder
 
 logger = logging.getLogger(__name__)
 
@@ -34,17 +33,9 @@ def only_sender(ledger: Ledger) -> Iterator[None]:
     Raises:
         InputError: another process has it.
     """
-    lock = FileLock(ledger.path.with_suffix(".lock"), timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise InputError(
-            f"another process is sending from '{ledger.path.parent}': wait for it, or stop it; nothing is sent twice."
-        ) from None
-    try:
+    refusal = f"another process is sending from '{ledger.path.parent}': wait for it, or stop it; nothing is sent twice."
+    with only_holder(ledger.path.with_suffix(".lock"), refusal):
         yield
-    finally:
-        lock.release()
 
 
 class Sender:

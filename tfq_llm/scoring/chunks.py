@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tfq_llm.data.tables import bad_row
 from tfq_llm.errors import InputError
 from tfq_llm.progress import Progress
 from tfq_llm.scoring.inputs import START, Input, Position, Row
 
-MAX_CHARACTERS = 1 << 23
-"""Of the texts of a chunk, so that memory does not depend on how long they are."""
+MAX_BYTES = 1 << 24
+"""Of the values of a chunk, so that memory does not depend on how wide rows are; a single row may be wider."""
 
 _SHOWN = 5
 _PROGRESS_ROWS = 10_000
@@ -45,18 +46,32 @@ class Survey(NamedTuple):
 
 
 def chunks(given: Input, start: Position, rows: int, *, all_columns: bool) -> Iterator[Chunk]:
-    """The input from `start` on, `rows` rows at a time; fewer where texts are very long."""
+    """The input from `start` on, `rows` rows at a time; fewer where rows are very wide."""
     good: list[Row] = []
     bad: list[Row] = []
-    characters, after = 0, start
+    held, after = 0, start
     for row in given.rows(start, all_columns=all_columns):
         (bad if row.problem else good).append(row)
-        characters, after = characters + len(row.text), row.after
-        if len(good) + len(bad) >= rows or characters >= MAX_CHARACTERS:
+        held, after = held + memory(row.values), row.after
+        if len(good) + len(bad) >= rows or held >= MAX_BYTES:
             yield Chunk(tuple(good), tuple(bad), after)
-            good, bad, characters = [], [], 0
+            good, bad, held = [], [], 0
     if good or bad:
         yield Chunk(tuple(good), tuple(bad), after)
+
+
+def memory(value: Any) -> int:
+    """About how many bytes a value takes with all that is in it: in lists, tuples and objects of JSON."""
+    total, waiting = 0, [value]
+    while waiting:
+        each = waiting.pop()
+        total += sys.getsizeof(each)
+        if isinstance(each, dict):
+            waiting += each
+            waiting += each.values()
+        elif isinstance(each, (list, tuple)):
+            waiting += each
+    return total
 
 
 def survey(given: Input, *, all_columns: bool, skip_bad_rows: bool) -> Survey:

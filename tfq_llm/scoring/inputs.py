@@ -57,7 +57,7 @@ class Input(Protocol):
     text_column: str
 
     def rows(self, start: Position = START, *, all_columns: bool = True) -> Iterator[Row]:
-        """Yields the rows from `start` on; `values` has the text column at least, and all of them if wanted.
+        """Yields the rows from `start` on; `values` has the text column alone, or all of them if wanted.
 
         Raises:
             InputError: the file cannot be read on from there, as when quotation marks do not match.

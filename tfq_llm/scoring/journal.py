@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from typing import Any
 
 from tfq_llm.cache import atomic_file, writable_directory
 from tfq_llm.errors import InputError
+from tfq_llm.locks import only_holder
 from tfq_llm.scoring.inputs import START, Position
 from tfq_llm.scoring.outputs import WHOLE
 
@@ -100,7 +100,7 @@ class Journal:
             ) from error
 
     def remove(self) -> None:
-        """Deletes the working files, the journal last."""
+        """Deletes the working files, the journal last; the directory and its lock go when `locked` ends."""
         _remove(self.directory)
 
     def _append(self, name: str, data: bytes) -> None:
@@ -130,17 +130,14 @@ class Journal:
 
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Makes the working directory, and keeps other processes out of it meanwhile.
+    """Makes the working directory, and keeps other processes out of it meanwhile; deletes it if there is no journal at the end.
 
     Raises:
         InputError: it cannot be written, or another process works in it.
     """
     writable_directory(directory, "Name an --output where you can write.")
-    with (directory / LOCK).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise InputError(f"another process is scoring into '{directory}': wait for it, or give another --output.") from error
+    refusal = f"another process is scoring into '{directory}': wait for it, or give another --output."
+    with only_holder(directory / LOCK, refusal):
         for name in (JOURNAL, WHOLE):
             for leftover in directory.glob(f".{Path(name).stem}.*"):
                 leftover.unlink()
@@ -149,13 +146,14 @@ def locked(directory: Path) -> Iterator[None]:
         finally:
             if not (directory / JOURNAL).exists():
                 _remove(directory)
+                (directory / LOCK).unlink(missing_ok=True)
+                with suppress(OSError):  # something else was put into it, or another process begins
+                    directory.rmdir()
 
 
 def _remove(directory: Path) -> None:
-    for name in (ROWS, BAD_ROWS, WHOLE, JOURNAL, LOCK):
+    for name in (ROWS, BAD_ROWS, WHOLE, JOURNAL):
         (directory / name).unlink(missing_ok=True)
-    with suppress(OSError):  # something else was put into it
-        directory.rmdir()
 
 
 def begun(directory: Path) -> tuple[dict[str, Any], dict[str, Any], State] | None:

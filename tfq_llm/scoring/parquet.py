@@ -20,8 +20,11 @@ except ImportError as _error:
         "'.parquet' files need pyarrow, which is not installed: pip install '.[parquet]' where this package is from."
     ) from _error
 
-_BATCH_ROWS = 1024
-_ROW_GROUP_ROWS = 1 << 16
+# Rows are decoded a few at a time: how wide they are is known on the average alone.
+_BATCH_ROWS, _BATCH_BYTES = 32, 1 << 23
+# Of a part of a batch that becomes Python's values at once, which may take many times as much.
+_PART_BYTES = 1 << 20
+_ROW_GROUP_ROWS, _ROW_GROUP_BYTES = 1 << 16, 1 << 25
 _BUFFER = 1 << 20
 
 
@@ -36,7 +39,10 @@ class ParquetInput:
             with pq.ParquetFile(path) as file:
                 self.schema: pa.Schema = file.schema_arrow
                 self.size = file.metadata.num_rows
-                self._group_rows = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+                groups = [file.metadata.row_group(group) for group in range(file.num_row_groups)]
+                self._group_rows = [group.num_rows for group in groups]
+                width = max((group.total_byte_size // max(group.num_rows, 1) for group in groups), default=0)
+                self._batch_rows = min(_BATCH_ROWS, max(1, _BATCH_BYTES // max(width, 1)))
         except (OSError, pa.ArrowException) as error:
             raise InputError(f"cannot read '{path}' as Parquet: {error}") from error
         self.columns = list(self.schema.names)
@@ -53,7 +59,7 @@ class ParquetInput:
         try:
             with pq.ParquetFile(self.path, buffer_size=_BUFFER, pre_buffer=False) as file:
                 for batch in file.iter_batches(
-                    _BATCH_ROWS, use_threads=False, row_groups=range(group, len(ends)), columns=columns
+                    self._batch_rows, use_threads=False, row_groups=range(group, len(ends)), columns=columns
                 ):
                     for values in _records(batch):
                         place += 1
@@ -72,6 +78,11 @@ class ParquetInput:
 
 def _records(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | str]:
     """The rows of a batch by column, or what is wrong with one: Arrow does not look into strings that it reads."""
+    if batch.nbytes > _PART_BYTES and batch.num_rows > 1:
+        half = batch.num_rows // 2
+        yield from _records(batch.slice(0, half))
+        yield from _records(batch.slice(half))
+        return
     try:
         yield from batch.to_pylist()
     except UnicodeDecodeError:
@@ -104,13 +115,18 @@ def _plain(kind: pa.DataType) -> pa.DataType:
 
 def write_parquet(streams: Path, schema: pa.Schema, target: Path) -> None:
     """Writes the rows of all streams in a file to a Parquet file, a row group in memory at a time."""
-    with target.open("wb") as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+    # Who reads the file has a page in memory as a whole, and it may end behind so many rows.
+    options: dict[str, Any] = {"compression": "zstd", "write_batch_size": _BATCH_ROWS}
+    with target.open("wb") as file, pq.ParquetWriter(file, schema, **options) as writer:
         waiting: list[pa.RecordBatch] = []
+        rows = held = 0
         for batch in _batches(streams):
             waiting.append(batch)
-            if sum(each.num_rows for each in waiting) >= _ROW_GROUP_ROWS:
+            rows, held = rows + batch.num_rows, held + batch.nbytes
+            if rows >= _ROW_GROUP_ROWS or held >= _ROW_GROUP_BYTES:
                 writer.write_table(pa.Table.from_batches(waiting, schema))
                 waiting.clear()
+                rows = held = 0
         if waiting:
             writer.write_table(pa.Table.from_batches(waiting, schema))
         writer.close()

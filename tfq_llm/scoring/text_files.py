@@ -76,14 +76,15 @@ class _TextFile:
     def _read_columns(self, lines: _Lines) -> list[str]:
         raise NotImplementedError
 
-    def _row(self, number: int, values: dict[str, Any], problem: str | None, after: Position) -> Row:
+    def _row(self, number: int, values: dict[str, Any], problem: str | None, after: Position, all_columns: bool) -> Row:
         if problem is None and self.text_column not in values:
             problem = f"the column '{self.text_column}' is missing."
         if problem is None:
             problem = text_problem(values[self.text_column], self.text_column)
         if problem is not None:
             return Row(number, {}, "", problem, after)
-        return Row(number, values, values[self.text_column], None, after)
+        text = values[self.text_column]
+        return Row(number, values if all_columns else {self.text_column: text}, text, None, after)
 
 
 class CsvInput(_TextFile):
@@ -106,7 +107,7 @@ class CsvInput(_TextFile):
                 if problem is None and len(fields) != len(self.columns):
                     problem = f"expected {len(self.columns)} fields, found {len(fields)}."
                 values = {} if problem else dict(zip(self.columns, fields, strict=True))
-                yield self._row(number, values, problem, lines.position)
+                yield self._row(number, values, problem, lines.position, all_columns)
 
     def _read_columns(self, lines: _Lines) -> list[str]:
         reader = _csv_reader(lines)
@@ -157,7 +158,7 @@ class JsonlInput(_TextFile):
                     values, problem = _object(line)
                 if problem is None and all_columns and (others := values.keys() - set(self.columns)):
                     problem = f"the column '{min(others)}' is not in the first row."
-                yield self._row(lines.position.before, values, problem, lines.position)
+                yield self._row(lines.position.before, values, problem, lines.position, all_columns)
 
     def _read_columns(self, lines: _Lines) -> list[str]:
         for line in lines:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import logging
+import math
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +22,8 @@ from tfq_llm.serving.models import ServedModel, load_model
 from tfq_llm.serving.settings import ServerSettings
 
 _BROKEN = "The files of this version are damaged, incomplete or of another format; the server's log says what."
-_FAILED = "This version could not be loaded; the server's log says why."
+_FAILED = "This version could not be loaded and is tried again; the server's log says why."
+_LONGEST_PAUSE = 300.0
 Stamp = tuple[tuple[str, int, int], ...]
 
 
@@ -30,11 +33,17 @@ class _Failure:
 
     Attributes:
         stamp: of the files; while it is the same, so are they.
-        is_final: False if the files may still be coming.
+        pause: seconds until it is tried again with the same files: 0 if they may still be coming, without end if they are broken.
+        at: when it was, by `time.monotonic`.
     """
 
     stamp: Stamp
-    is_final: bool
+    pause: float
+    at: float
+
+    def holds(self, stamp: Stamp) -> bool:
+        """Whether there is no use in trying again by now."""
+        return self.stamp == stamp and time.monotonic() < self.at + self.pause
 
 
 @dataclass(frozen=True)
@@ -173,7 +182,8 @@ class ModelVersions:
         except FileNotFoundError:  # a file was renamed while it was looked at
             self._statuses[version] = VersionStatus("START")
             return False
-        if self._failures.get(version) == _Failure(stamp, is_final=True):
+        failed = self._failures.get(version)
+        if failed is not None and failed.holds(stamp):
             return False
         self._statuses[version] = VersionStatus("LOADING")
         event("loading", version=version)
@@ -195,10 +205,14 @@ class ModelVersions:
 
     def _note_failure(self, version: int, stamp: Stamp, error: Exception) -> None:
         is_damaged, before = isinstance(error, InputError), self._failures.get(version)
+        is_again = before is not None and before.stamp == stamp
         # Files that are not as they should be may still be coming; if they are the same at the next look, the version is broken.
-        is_final = not is_damaged or (before is not None and before.stamp == stamp)
-        self._failures[version], self._last_error = _Failure(stamp, is_final), error
-        if not is_final:
+        # Another error, such as of too little memory, may pass: it is tried again, less and less often.
+        pause = (math.inf if is_again else 0.0) if is_damaged else self._settings.poll_seconds
+        if before is not None and is_again and not is_damaged:
+            pause = min(max(2 * before.pause, pause), _LONGEST_PAUSE)
+        self._failures[version], self._last_error = _Failure(stamp, pause, time.monotonic()), error
+        if pause == 0:
             self._statuses[version] = VersionStatus("START")
             event("not complete", version=version)
             return

@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 
-from filelock import FileLock, Timeout
-
 from tfq_llm.errors import InputError, StoreError
+from tfq_llm.locks import taken
 from tfq_llm.studies.places import Directory, Place, place
 
 LOCK, HOLDER = "driver.lock", "driver.json"
@@ -55,18 +54,15 @@ def driving(url: str) -> Iterator[Callable[[], None]]:
 
 @contextmanager
 def _locked(at: Directory) -> Iterator[None]:
-    lock = FileLock(at.path / LOCK)
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise _held_by(at, _holder(at.read(HOLDER))) from None
+        lock = taken(at.path / LOCK)
     except OSError as error:
         raise StoreError(f"cannot lock '{at.path / LOCK}' ({error.strerror or error}): see that it can be written.") from error
-    try:
+    if lock is None:
+        raise _held_by(at, _holder(at.read(HOLDER)))
+    with lock:
         at.write(HOLDER, _description())
         yield
-    finally:
-        lock.release()
 
 
 class _Lease:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -46,7 +45,7 @@ def keep_head(
         examples: texts whose predictions the card shows; none for a run on embeddings.
         licence: of the head, an SPDX identifier, for the card, and for those of models that are exported from it.
         commands: that made it, for the card.
-        replace: whether a saved head that is there may be replaced.
+        replace: whether a saved head that is there may be replaced. Until the new one is in its place the old one is beside it.
 
     Raises:
         InputError: a run is not finished, has a trained sentence encoder or learned from other rows than the others; the target
@@ -74,11 +73,9 @@ def keep_head(
     )
     text = card(saved, [each.candidate for each in finished], commands)
     try:
-        with atomic_directory(target) as directory:
+        with atomic_directory(target, replace=replace) as directory:
             saved.write(directory)
             (directory / CARD).write_text(text, encoding="utf-8")
-            if target.exists():
-                shutil.rmtree(target)
     except OSError as error:
         raise InputError(f"cannot write '{target}' ({error.strerror or error}).") from error
     return saved

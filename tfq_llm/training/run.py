@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import tensorflow as tf
 
@@ -18,6 +17,7 @@ from tfq_llm.cache import atomic_file, writable_directory, write_text
 from tfq_llm.config import Config, load_config
 from tfq_llm.data import Split
 from tfq_llm.errors import InputError
+from tfq_llm.locks import only_holder
 from tfq_llm.metrics import HeadResult, results_table, verdict
 from tfq_llm.training.state import TrainingState
 from tfq_llm.training.versions import versions
@@ -52,8 +52,7 @@ class RunDirectory:
             InputError: it cannot be written, is in use, or holds something else: other files, other settings, another version.
         """
         run = cls(writable_directory(path, "Choose another --run-dir."))
-        with (path / ".lock").open("w") as lock:
-            run._claim(lock)
+        with only_holder(path / ".lock", f"another process is working in '{path}': wait for it, or choose another --run-dir."):
             if (path / "versions.json").exists():
                 run.check_version()
                 run._sweep()
@@ -63,12 +62,6 @@ class RunDirectory:
             else:
                 run._start(config)
             yield run
-
-    def _claim(self, lock: IO[str]) -> None:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise InputError(f"another process is working in '{self.path}': wait for it, or choose another --run-dir.") from error
 
     def _start(self, config: Config) -> None:
         for folder in FOLDERS:

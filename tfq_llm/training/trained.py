@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfq_llm import encoders
+from tfq_llm.cache import former
 from tfq_llm.config import SentenceEncoderConfig
 from tfq_llm.data import EmbeddingDataset, TextDataset
 from tfq_llm.data.duplicates import embedding_keys, text_key
@@ -86,7 +87,7 @@ def load_run(path: Path | str) -> TrainedModel:
         return _load_saved_head(Path(path))
     run = RunDirectory(Path(path))
     if not run.path.is_dir():
-        raise InputError(f"there is no run directory '{path}': train one with 'tfq-llm train', or check the path.")
+        raise _missing(run.path)
     run.check_version()
     if not run.is_finished:
         raise InputError(f"the run in '{path}' is not finished: run the 'tfq-llm train' command that began it again; it goes on.")
@@ -94,6 +95,15 @@ def load_run(path: Path | str) -> TrainedModel:
     head = tf.keras.models.load_model(run.path / "model" / facts["head"])
     encoder = _load_encoder(run, facts["encoder"])
     return TrainedModel(tuple(facts["class_names"]), head, encoder, frozenset(facts["seen"]))
+
+
+def _missing(path: Path) -> InputError:
+    if is_saved_head(former(path)):
+        return InputError(
+            f"there is no saved head '{path}': a 'tfq-llm keep-head --replace' was killed before the new one was there. The old "
+            f"one is in '{former(path)}': rename that to '{path}', or give the same 'keep-head' command again."
+        )
+    return InputError(f"there is no run directory '{path}': train one with 'tfq-llm train', or check the path.")
 
 
 def _load_saved_head(path: Path) -> TrainedModel:
