@@ -7,10 +7,12 @@ import socket
 import time
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 
 from tests.serving.conftest import NAME, running
 from tfq_llm.serving import connections
+from tfq_llm.serving.models import ServedModel
 from tfq_llm.serving.settings import Limits
 
 
@@ -138,6 +140,19 @@ def test_hanging_up_is_seen_behind_a_large_body_and_before_its_end(plain, slow):
             client.wait_for(lambda: metric(client, "tfq_llm_requests_in_progress") == 1, seconds=5)
             assert metric(client, "tfq_llm_bytes_in_progress") == 0
         assert metric(client, 'tfq_llm_requests_total{method="POST",route="/v1/models/{name}:predict",status="499"}') == 2
+
+
+def test_an_answer_that_is_not_read_counts_and_is_not_kept_without_end(client, monkeypatch):
+    monkeypatch.setattr(connections, "MOST_SECONDS", 1.0)
+    monkeypatch.setattr(ServedModel, "call", lambda self, signature, inputs: {"z": np.zeros([1, 3_000_000], np.float32)})
+    with connect(client) as caller:
+        caller.sendall(predict("a"))
+        client.wait_for(lambda: metric(client, "tfq_llm_bytes_in_progress") > 9_000_000, seconds=5)
+        client.wait_for(lambda: metric(client, "tfq_llm_requests_in_progress") == 1, seconds=5)
+        assert metric(client, "tfq_llm_bytes_in_progress") == 0
+    with connect(client) as caller, caller.makefile("rb") as reader:
+        caller.sendall(predict("a"))
+        assert status(reader) == 200
 
 
 def metric(client, name):

@@ -6,11 +6,12 @@ import asyncio
 from functools import partial
 from typing import Any
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 MOST_BYTES, MOST_SECONDS = 2**16, 30.0
-"""Of what stands before a body, path and headers; as many bytes may all headers of a message have, with those behind its body."""
+"""Of what stands before a body, path and headers; as many bytes may all headers of a message have, with those behind its body.
+As long may the rest of a refused body take, and a caller to read its answer."""
 
 
 class BoundedConnection(HttpToolsProtocol):
@@ -20,7 +21,8 @@ class BoundedConnection(HttpToolsProtocol):
     already: then nothing is read before the answer.
 
     What comes of a body after the request was answered, for it was refused, is thrown away, so that the caller gets to read
-    the answer; but not without end.
+    the answer; but not without end. A request is not over before its caller has read the answer, but for the last bytes of it,
+    and is ended when that takes too long.
 
     Args:
         args, options: of uvicorn's.
@@ -119,15 +121,27 @@ class BoundedConnection(HttpToolsProtocol):
     async def _until_lost(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         if self._is_lost:
             return
+
+        async def send_and_wait(message: Message) -> None:
+            await send(message)
+            if self.flow.write_paused:
+                await self._until_read()
+
         task = self._task = asyncio.current_task()
         try:
-            await app(scope, receive, send)
+            await app(scope, receive, send_and_wait)
         except asyncio.CancelledError:
             if not self._is_lost:
                 raise
         finally:
             if self._task is task:  # not yet that of the next request
                 self._task = None
+
+    async def _until_read(self) -> None:
+        try:
+            await asyncio.wait_for(self.flow.drain(), MOST_SECONDS)
+        except asyncio.TimeoutError:
+            self.transport.abort()
 
     @property
     def _is_answering(self) -> bool:

@@ -64,7 +64,7 @@ def hold(request: Request, size: int) -> None:
     total = service.bytes_in_progress + size - known.held_bytes
     if size > max(_SMALL, known.held_bytes) and total > service.settings.limits.bytes_in_progress:
         raise RequestError(
-            errors.UNAVAILABLE, "as many bytes of requests as may be are in progress: try again later, or send fewer."
+            errors.UNAVAILABLE, "as many bytes of requests and answers as may be are in progress: try again later."
         )
     service.bytes_in_progress, known.held_bytes = total, size
 

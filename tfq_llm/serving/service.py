@@ -30,7 +30,7 @@ class Service:
         reading: a thread in which large bodies are read.
         is_stopping: no more requests are taken.
         in_progress: requests that were not answered yet.
-        bytes_in_progress: of their bodies, and of what was made of them.
+        bytes_in_progress: of their bodies, the tensors made of them, and their answers.
 
     Raises:
         InputError: there is no exported model in the directory.

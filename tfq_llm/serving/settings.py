@@ -26,10 +26,10 @@ class Limits:
         batch_wait: seconds that a batch waits for as many rows as came the last time.
         queue_rows: rows that may wait for the model; beyond, 429.
         request_rows: rows of one request; beyond, 413.
-        body_bytes: of one request; beyond, 413.
+        body_bytes: of one request; beyond, 413. A batch of several requests has no more.
         requests: that may be in progress at once; beyond, 503.
-        bytes_in_progress: of the bodies of all requests in progress, and of what was made of them; beyond, 503 for a body of
-            more than 64 KiB. Smaller ones are counted and never refused: `requests` bounds them.
+        bytes_in_progress: of all requests in progress: of each its body, then the tensors made of it, then the answer until the
+            caller has read it; beyond, 503. What has up to 64 KiB is counted and never refused: `requests` bounds it.
         timeout: seconds from the arrival of a request to its answer; beyond, 504, or 408 while its body is still coming.
     """
 

@@ -63,7 +63,7 @@ async def predict(request: Request) -> Response:
     hold(request, num_bytes(inputs))
     notes(request).update(version=model.version, rows=len(next(iter(inputs.values()))))
     found = await service_of(request).outputs(model, inputs, deadline_of(request), signature.name)
-    return json_reply({"predictions": predictions(found)} if by_rows else {"outputs": columnar(found)})
+    return _held(request, {"predictions": predictions(found)} if by_rows else {"outputs": columnar(found)})
 
 
 async def classify(request: Request) -> Response:
@@ -81,7 +81,7 @@ async def classify(request: Request) -> Response:
     hold(request, num_bytes(inputs))
     notes(request).update(version=model.version, rows=len(examples))
     found = await service_of(request).outputs(model, inputs, deadline_of(request), signature.name)
-    return json_reply({"results": results(found)})
+    return _held(request, {"results": results(found)})
 
 
 async def status(request: Request) -> Response:
@@ -148,6 +148,13 @@ def _model(request: Request) -> ServedModel:
     """The version that a request is for."""
     chosen = _chosen(request)
     return service_of(request).versions.model(chosen)
+
+
+def _held(request: Request, answer: dict[str, Any]) -> Response:
+    """The reply, whose bytes count until the caller has read it."""
+    reply = json_reply(answer)
+    hold(request, len(reply.body))
+    return reply
 
 
 def _chosen(request: Request) -> int | None:
