@@ -52,6 +52,7 @@ def test_sigterm_ends_it_well_after_what_was_asked_is_answered(plain):
         (["--label", "stable"], "LABEL=VERSION"),
         (["--cors-origin", "*"], "is no origin"),
         (["--max-batch", "0"], "batch_rows must be a whole number of at least 1"),
+        (["--max-bytes", "100"], "bytes_in_progress must be at least body_bytes, 4194304"),
         (["--token-file", "nothing"], "cannot read the token from 'nothing'"),
     ],
 )

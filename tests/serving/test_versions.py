@@ -45,6 +45,8 @@ def test_a_replaced_version_is_freed_once_no_request_holds_it(models, plain):
     assert available(versions) == [2]
     assert held.call("serving_default", {"text": np.array([b"the movie"], object)})["probabilities"].shape == (1, 2)
     assert gc.get_freeze_count() == 0
+    held = [held]
+    held.append(held)  # as the traceback of a request that failed
     del held
     versions.refresh()
     assert graph() is None

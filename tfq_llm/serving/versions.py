@@ -233,9 +233,11 @@ class ModelVersions:
 
     def _settle(self) -> None:
         """Frees what was unloaded and keeps what is loaded out of the search for garbage, once requests hold no old version."""
-        if self._is_settled or any(model() is not None for model in self._leaving):
+        if self._is_settled:
             return
-        gc.collect()
+        gc.collect()  # first, for what failed requests left behind may hold a version, too
+        if any(model() is not None for model in self._leaving):
+            return
         gc.freeze()
         self._leaving.clear()
         self._is_settled = True
