@@ -36,9 +36,17 @@ def serve(directory: Path, *, token_file: Path | None, labels: Sequence[str], **
     server.run()
 
 
-def limits(rows: int, wait_ms: float, queue: int, request_rows: int, body: int, requests: int, timeout: float) -> Limits:
-    """The limits that the options of the command line set."""
-    return Limits(rows, wait_ms / 1000, queue, request_rows, body, requests, timeout)
+def limits(*, batch_wait_ms: float, **others: Any) -> Limits:
+    """The limits that the options of the command line set.
+
+    Args:
+        batch_wait_ms: `batch_wait` in milliseconds.
+        others: the others of `Limits`.
+
+    Raises:
+        InputError: a limit is out of its range.
+    """
+    return Limits(batch_wait=batch_wait_ms / 1000, **others)
 
 
 def _label(text: str) -> tuple[str, int]:

@@ -114,10 +114,13 @@ def serve(
     poll: Annotated[float, typer.Option(metavar="SECONDS", help="How often new versions are looked for.")] = 2.0,
     max_batch: Annotated[int, typer.Option(metavar="ROWS", help="That the model is called with at once.")] = 32,
     max_wait: Annotated[float, typer.Option(metavar="MS", help="That a batch waits for as many rows as came before.")] = 2.0,
-    max_queue: Annotated[int, typer.Option(metavar="ROWS", help="That may wait; beyond, 429.")] = 1024,
+    max_queue: Annotated[int, typer.Option(metavar="ROWS", help="That may wait for the model; beyond, 429.")] = 1024,
     max_rows: Annotated[int, typer.Option(metavar="ROWS", help="Of one request; beyond, 413.")] = 256,
     max_body: Annotated[int, typer.Option(metavar="BYTES", help="Of one request; beyond, 413.")] = 2**22,
     max_requests: Annotated[int, typer.Option(help="In progress at once; beyond, 503.")] = 1024,
+    max_bytes: Annotated[
+        int, typer.Option(metavar="BYTES", help="Of all requests in progress; beyond, 503 for bodies above 64 KiB.")
+    ] = 2**28,
     timeout: Annotated[float, typer.Option(metavar="SECONDS", help="From request to answer; beyond, 504.")] = 30.0,
 ) -> None:
     """Serve an exported model: TensorFlow Serving's REST API, and a page at /. SIGTERM or Ctrl-C stops it."""
@@ -135,5 +138,14 @@ def serve(
             cors_origins=tuple(cors_origin or ()),
             versions=versions,
             poll_seconds=poll,
-            limits=limits(max_batch, max_wait, max_queue, max_rows, max_body, max_requests, timeout),
+            limits=limits(
+                batch_rows=max_batch,
+                batch_wait_ms=max_wait,
+                queue_rows=max_queue,
+                request_rows=max_rows,
+                body_bytes=max_body,
+                requests=max_requests,
+                bytes_in_progress=max_bytes,
+                timeout=timeout,
+            ),
         )

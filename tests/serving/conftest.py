@@ -5,15 +5,17 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import requests
 
 from tests.serving.plain_model import write_plain_model
+from tfq_llm.serving.models import ServedModel
 from tfq_llm.serving.server import Server
 from tfq_llm.serving.settings import Limits, ServerSettings
 
@@ -100,6 +102,18 @@ def client(plain: Path) -> Iterator[Client]:
     """A caller of a server of the plain model, shared by the tests of a module."""
     with running(plain.parent) as caller:
         yield caller
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models take a quarter of a second."""
+    real = ServedModel.call
+
+    def call(self: ServedModel, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        time.sleep(0.25)
+        return real(self, signature, inputs)
+
+    monkeypatch.setattr(ServedModel, "call", call)
 
 
 @pytest.fixture

@@ -112,6 +112,67 @@ def test_a_bad_request_harms_no_other():
     assert (found[1].status, found[1].message) == (400, "negative")
 
 
+def test_a_bad_request_among_many_is_found_by_halving():
+    model = Doubling()
+    found = ask([[-1 if row == 20 else row] for row in range(32)], model)
+    assert [row for row, answer in enumerate(found) if isinstance(answer, RequestError)] == [20]
+    assert len(model.sizes) <= 2 + 2 + 2 * 4  # the busy ones, both batches, and two halves of one of them, four times
+
+
+def test_while_a_bad_request_is_looked_for_nothing_is_computed_for_whom_it_is_too_late():
+    model = Doubling(wait=0.1)
+    found = ask([[-1]] * 16, model, seconds=0.5)
+    assert {error.status for error in found} <= {400, 504}
+    assert 504 in {error.status for error in found}
+    assert len(model.sizes) <= 2 + 2 * 5  # either thread, a tenth of a second each
+
+
+def test_a_batch_has_no_more_bytes_than_a_request_may_have():
+    model = Doubling()
+    found = ask([[1] * 3, [2] * 3, [3] * 3, [4] * 9], model, limits=Limits(body_bytes=48))
+    assert [answer["y"].tolist() for answer in found] == [[2] * 3, [4] * 3, [6] * 3, [8] * 9]
+    assert sorted(model.sizes) == [1, 1, 3, 6, 9]
+
+
+def test_who_does_not_wait_any_more_leaves_the_queue_at_once():
+    model = Doubling()
+
+    async def some_leave():
+        batcher = Batcher(Limits(queue_rows=8), Metrics())
+        batcher.start()
+        model.gate.clear()
+        later = time.monotonic() + 60
+
+        async def ask(*rows, deadline=later):
+            return await batcher.answer(model, "serving_default", {"x": np.array(rows, float)}, deadline)
+
+        busy = []
+        for _ in range(2):
+            busy.append(asyncio.create_task(ask(0)))
+            await asyncio.sleep(0.02)
+        leaving = [asyncio.create_task(ask(1, 2, 3, 4)) for _ in range(2)]
+        await asyncio.sleep(0.02)
+        with pytest.raises(RequestError, match="8 rows wait already"):
+            await ask(5)
+        leaving[0].cancel()
+        await asyncio.wait(leaving[:1])
+        assert batcher.rows == 4
+        with pytest.raises(RequestError, match="deadline"):
+            await ask(6, 7, deadline=time.monotonic() + 0.01)
+        assert batcher.rows == 4
+        stays = asyncio.create_task(ask(5))
+        await asyncio.sleep(0.02)
+        leaving[1].cancel()
+        await asyncio.sleep(0.02)
+        model.gate.set()
+        found = await stays
+        await asyncio.get_running_loop().run_in_executor(None, batcher.close)
+        return found
+
+    assert asyncio.run(some_leave())["y"].tolist() == [10]
+    assert model.sizes == [1, 1, 1]
+
+
 def test_a_full_queue_refuses():
     found = ask([[1] * 3, [2] * 3, [3] * 2, [4]], Doubling(), limits=Limits(queue_rows=8))
     assert [answer["y"].tolist() for answer in found[:3]] == [[2] * 3, [4] * 3, [6] * 2]

@@ -76,6 +76,7 @@ def test_sigterm_does_not_wait_for_shots(tmp_path):
         (["--label", "stable"], "LABEL=VERSION"),
         (["--cors-origin", "*"], "is no origin"),
         (["--max-batch", "0"], "batch_rows must be a whole number of at least 1"),
+        (["--max-bytes", "100"], "bytes_in_progress must be at least body_bytes, 4194304"),
         (["--token-file", "nothing"], "cannot read the token from 'nothing'"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import socket
 import threading
 import time
@@ -14,21 +15,8 @@ import psutil
 import pytest
 
 from tests.serving.conftest import NAME, Client, running
-from tfq_llm.serving.models import ServedModel
 from tfq_llm.serving.server import Server
-from tfq_llm.serving.settings import ServerSettings
-
-
-@pytest.fixture
-def slow(monkeypatch):
-    """Models take a quarter of a second."""
-    real = ServedModel.call
-
-    def call(self, signature, inputs):
-        time.sleep(0.25)
-        return real(self, signature, inputs)
-
-    monkeypatch.setattr(ServedModel, "call", call)
+from tfq_llm.serving.settings import Limits, ServerSettings
 
 
 def test_bodies_and_rows(plain, small_limits):
@@ -68,6 +56,49 @@ def test_a_large_body_of_small_things_is_refused_before_anything_is_made_of_it(k
     assert (refused.result().status_code, "send" in refused.result().json()["error"]) == (413, True)
     assert psutil.Process().memory_info().rss - before < 500 * 2**20
     assert max(waits) < 10.0
+
+
+def test_large_bodies_have_a_limit_together_and_memory_does_not_grow_with_their_number(plain, slow):
+    body = json.dumps({"instances": ["word " * (2**22 // 5 - 10)]}).encode()
+    limits = Limits(bytes_in_progress=2**25)
+    with running(plain.parent, limits=limits) as client, ThreadPoolExecutor(100) as pool:
+        before, process = psutil.Process().memory_info().rss, psutil.Process()
+        asked = [pool.submit(Client(client.url).post, f"/v1/models/{NAME}:predict", body) for _ in range(200)]
+        most, small = 0, set()
+        while not all(reply.done() for reply in asked):
+            most = max(most, process.memory_info().rss)
+            small.add(Client(client.url).predict("the movie").status_code)
+        assert {reply.result().status_code for reply in asked} == {200, 503}
+        assert {reply.result().json()["error"][:13] for reply in asked if reply.result().status_code == 503} == {"as many bytes"}
+        assert small == {200}
+        assert most - before < 400 * 2**20  # 800 MiB were sent
+        assert client.post(f"/v1/models/{NAME}:predict", body).status_code == 200
+        assert "tfq_llm_bytes_in_progress 0.0" in client.get("/metrics").text
+
+
+def test_bytes_are_given_back_however_a_request_ends(plain, small_limits, slow):
+    path = f"/v1/models/{NAME}:predict"
+    right = json.dumps({"instances": ["x" * 100_000]}).encode()
+    limits = replace(small_limits, body_bytes=150_000, bytes_in_progress=200_000, timeout=1.0)
+    with running(plain.parent, limits=limits) as client, ThreadPoolExecutor(2) as pool:
+        assert client.post(path, right).status_code == 200
+        assert client.session.post(client.url + path, data=iter([right[:70_000], right[70_000:]]), timeout=30).status_code == 200
+        for body, status in ((b"x" * 100_000, 400), (b"x" * 200_000, 413), (iter([b"x" * 100_000] * 2), 413)):
+            assert client.session.post(client.url + path, data=body, timeout=30).status_code == status
+        assert sorted(pool.map(lambda _: Client(client.url).post(path, right).status_code, range(2))) == [200, 503]
+        place = urlsplit(client.url)
+        head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n".encode()
+        for hangs_up in (False, True):
+            with socket.create_connection((place.hostname, place.port)) as connection:
+                connection.sendall(head + right[:50_000])
+                client.wait_for(lambda: "tfq_llm_bytes_in_progress 100000.0" in client.get("/metrics").text)
+                assert Client(client.url).post(path, right).status_code == 503
+                if not hangs_up:
+                    answer = http.client.HTTPResponse(connection)
+                    answer.begin()
+                    assert answer.status == 408
+            client.wait_for(lambda: "tfq_llm_bytes_in_progress 0.0" in client.get("/metrics").text)
+        assert client.post(path, right).status_code == 200
 
 
 def test_too_many_at_once_are_refused_and_the_next_is_answered(plain, small_limits, slow):

@@ -129,7 +129,7 @@ def test_examples_may_share_a_context_and_have_lists(client):
         ("few-reviews:predict", {"signature_name": "other", "instances": ["a"]}, 400, "classify, serving_default"),
         ("few-reviews:predict", {"signature_name": "classify", "instances": ["no example"]}, 400, "cannot read these inputs"),
         ("few-reviews:classify", {"examples": [{"text": "a"}]}, 400, "Was: tensorflow/serving/predict"),
-        ("few-reviews:classify", {"signature_name": "classify", "examples": [{}]}, 400, "without a feature"),
+        ("few-reviews:classify", {"signature_name": "classify", "examples": [{}]}, 400, "one string as its feature 'text'"),
         ("few-reviews:classify", {"signature_name": "classify", "examples": [{"text": [1, "a"]}]}, 400, "of one kind"),
         ("few-reviews:classify", {"signature_name": "classify", "examples": [{"text": 2**63}]}, 400, "64 bits"),
         ("few-reviews:classify", {"signature_name": "classify", "examples": []}, 400, "not empty"),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 import threading
 import time
+import weakref
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from tests.serving.conftest import NAME, add_version, running
@@ -32,6 +35,25 @@ def asking(client):
     thread = threading.Thread(target=ask)
     thread.start()
     return seen, stop, thread
+
+
+def test_a_replaced_version_is_freed_once_no_request_holds_it(models, plain):
+    model = models(1)
+    versions = look(model)
+    held = versions.model()
+    graph = weakref.ref(held._functions["serving_default"].graph)  # of it and its constants only the search for garbage frees
+    add_version(plain, model, 2)
+    versions.refresh()
+    assert available(versions) == [2]
+    assert held.call("serving_default", {"text": np.array([b"the movie"], object)})["probabilities"].shape == (1, 2)
+    assert gc.get_freeze_count() == 0
+    held = [held]
+    held.append(held)  # as the traceback of a request that failed
+    del held
+    versions.refresh()
+    assert graph() is None
+    assert gc.get_freeze_count() > 0
+    versions.stop()
 
 
 def test_a_new_version_takes_over_without_a_lost_request(models, plain):

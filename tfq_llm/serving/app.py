@@ -51,8 +51,8 @@ def make_app(service: Service) -> FastAPI:
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
     reply = error_reply(error.status, error.message)
-    if error.status in (errors.TOO_LARGE, errors.TOO_SLOW):
-        reply.headers["Connection"] = "close"  # the rest of the body is not read
+    if error.status == errors.TOO_SLOW:
+        reply.headers["Connection"] = "close"  # the rest of the body is not waited for
     return reply
 
 

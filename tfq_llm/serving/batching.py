@@ -18,8 +18,7 @@ from tfq_llm.serving.log import failure
 from tfq_llm.serving.metrics import Metrics
 from tfq_llm.serving.models import ServedModel
 from tfq_llm.serving.settings import Limits
-
-Tensors = dict[str, np.ndarray]
+from tfq_llm.serving.tensors import Tensors, num_bytes
 
 # While one call is in a step that runs on one core, or its answers are sent and the next requests read, the other uses the rest.
 CALLS_AT_ONCE = 2
@@ -33,9 +32,15 @@ class _Waiting:
     signature: str
     inputs: Tensors
     rows: int
+    size: int
     deadline: float
     answer: asyncio.Future[Tensors]
     loop: asyncio.AbstractEventLoop
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether anybody still waits for the answer."""
+        return not self.answer.done() and time.monotonic() <= self.deadline
 
     def goes_with(self, other: _Waiting) -> bool:
         return self.model is other.model and self.signature == other.signature
@@ -45,9 +50,9 @@ class Batcher:
     """Answers requests, many with one call of the model.
 
     Two threads call the model, for two batches at once are faster than one of twice the size. A batch takes what waits, up to
-    `limits.batch_rows` and to half of all rows that wait or are being computed. If less waits than the last batches had, more is
-    probably on its way, and it waits for that, `limits.batch_wait` seconds at most. So a single caller whose requests are of one
-    size never waits.
+    `limits.batch_rows` and to half of all rows that wait or are being computed, and no more bytes than one request may have. If
+    less waits than the last batches had, more is probably on its way, and it waits for that, `limits.batch_wait` seconds at most.
+    So a single caller whose requests are of one size never waits. A caller that is cancelled leaves the queue.
 
     Args:
         limits: of the server.
@@ -56,7 +61,7 @@ class Batcher:
 
     def __init__(self, limits: Limits, metrics: Metrics) -> None:
         self._limits, self._metrics = limits, metrics
-        self._queue: deque[_Waiting] = deque()
+        self._queue: dict[_Waiting, None] = {}  # in order of arrival; any may leave
         self._rows = self._computing = 0
         self._sizes = deque([1] * CALLS_AT_ONCE, CALLS_AT_ONCE)
         self._wake_at = 1
@@ -98,12 +103,16 @@ class Batcher:
         """
         loop = asyncio.get_running_loop()
         rows = len(next(iter(inputs.values())))
-        waiting = _Waiting(model, signature, inputs, rows, deadline, loop.create_future(), loop)
+        waiting = _Waiting(model, signature, inputs, rows, num_bytes(inputs), deadline, loop.create_future(), loop)
         self._enqueue(waiting)
         try:
             return await asyncio.wait_for(waiting.answer, max(0.0, deadline - time.monotonic()))
         except asyncio.TimeoutError:
+            self._leave(waiting)
             raise _too_late() from None
+        except asyncio.CancelledError:
+            self._leave(waiting)
+            raise
 
     def _enqueue(self, waiting: _Waiting) -> None:
         with self._changed:
@@ -111,10 +120,16 @@ class Batcher:
                 raise RequestError(errors.UNAVAILABLE, "the server is stopping.")
             if self._rows and self._rows + waiting.rows > self._limits.queue_rows:
                 raise RequestError(errors.TOO_MANY, f"{self._rows} rows wait already, which is as many as may: try again later.")
-            self._queue.append(waiting)
+            self._queue[waiting] = None
             self._rows += waiting.rows
             if self._rows >= self._wake_at:
                 self._changed.notify()
+
+    def _leave(self, waiting: _Waiting) -> None:
+        with self._changed:
+            if waiting in self._queue:
+                del self._queue[waiting]
+                self._rows -= waiting.rows
 
     def _serve(self) -> None:
         while batch := self._next_batch():
@@ -142,29 +157,33 @@ class Batcher:
     def _take(self) -> list[_Waiting]:
         """Takes the first that waits and those behind it that go with it. Whoever is not waiting any more is dropped."""
         batch: list[_Waiting] = []
-        left: deque[_Waiting] = deque()
-        rows, now = 0, time.monotonic()
+        left: dict[_Waiting, None] = {}
+        rows = size = 0
         most = min(self._limits.batch_rows, math.ceil((self._rows + self._computing) / CALLS_AT_ONCE))
         for waiting in self._queue:
-            if waiting.answer.done() or waiting.deadline < now:
+            fits = rows + waiting.rows <= most and size + waiting.size <= self._limits.body_bytes
+            if not waiting.is_wanted:
                 self._rows -= waiting.rows
-            elif not batch or (waiting.goes_with(batch[0]) and rows + waiting.rows <= most):
+            elif not batch or (fits and waiting.goes_with(batch[0])):
                 batch.append(waiting)
                 rows += waiting.rows
+                size += waiting.size
                 self._rows -= waiting.rows
             else:
-                left.append(waiting)
+                left[waiting] = None
         self._queue = left
         return batch
 
     def _answer(self, batch: Sequence[_Waiting]) -> None:
-        """Calls the model for a batch. If it refuses the inputs, each request is tried alone, for the others are not to blame."""
+        """Calls the model for a batch. If it refuses the inputs, either half is tried alone, for one request is to blame."""
         try:
             found: Tensors | Exception = self._call(batch)
         except RequestError as error:
             if len(batch) > 1:
-                for waiting in batch:
-                    self._answer([waiting])
+                middle = len(batch) // 2
+                for half in (batch[:middle], batch[middle:]):
+                    if wanted := [waiting for waiting in half if waiting.is_wanted]:
+                        self._answer(wanted)
                 return
             found = error
         except Exception as error:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 BAD_REQUEST, UNAUTHENTICATED, FORBIDDEN, NOT_FOUND, NOT_ALLOWED = 400, 401, 403, 404, 405
 TOO_SLOW, TOO_LARGE, TOO_MANY, INTERNAL, UNAVAILABLE, DEADLINE = 408, 413, 429, 500, 503, 504
+LEFT = 499
+"""For the log and the metrics, as nginx says it: the caller hung up before it had an answer."""
 
 
 class RequestError(Exception):

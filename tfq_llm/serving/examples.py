@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfq_llm.exported.signatures import CLASSIFY_METHOD, CLASSIFY_SIGNATURE
+from tfq_llm.exported.signatures import CLASSIFY_METHOD, CLASSIFY_SIGNATURE, TEXT
 from tfq_llm.serving import errors
 from tfq_llm.serving.errors import RequestError, malformed
 from tfq_llm.serving.models import ServedModel
@@ -32,7 +32,8 @@ def read_examples(request: Mapping[str, Any], limits: Limits) -> np.ndarray:
     """The examples of a Classify request, serialized: bytes objects [examples].
 
     Raises:
-        RequestError: they are none, or not as tf.Example has them; or they are too many, or too large with their context (413).
+        RequestError: they are none, not as tf.Example has them, or without the text that is classified; or they are too many, or
+            too large with their context (413).
     """
     examples = request.get("examples")
     if not isinstance(examples, list) or not examples:
@@ -40,15 +41,19 @@ def read_examples(request: Mapping[str, Any], limits: Limits) -> np.ndarray:
     check_rows(examples, limits.request_rows)
     context = _features(request["context"], "context") if "context" in request else {}
     if len(examples) * tf.train.Features(feature=context).ByteSize() > limits.body_bytes:
-        raise RequestError(
-            errors.TOO_LARGE,
-            f"'context' is part of every example, and with it these {len(examples)} would have more than the "
-            f"{limits.body_bytes:,} bytes that a request may have: send fewer at once.",
-        )
-    serialized = np.empty(len(examples), object)
+        raise _too_large(len(examples), limits)
+    serialized, size = np.empty(len(examples), object), 0
     for index, example in enumerate(examples):
         features = context | _features(example, f"element {index} of 'examples'")
+        if TEXT not in features or len(features[TEXT].bytes_list.value) != 1:
+            # The model would refuse it, and with it the whole batch.
+            raise malformed(
+                f"element {index} of 'examples' must have one string as its feature '{TEXT}', or get it from 'context'."
+            )
         serialized[index] = tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
+        size += len(serialized[index])
+        if size > limits.body_bytes:
+            raise _too_large(len(examples), limits)
     return serialized
 
 
@@ -59,6 +64,14 @@ def results(outputs: Mapping[str, np.ndarray]) -> list[list[tuple[str, Any]]]:
         [(label.decode("utf-8", "replace"), score) for label, score in zip(row, values, strict=True)]
         for row, values in zip(classes.tolist(), scores, strict=True)
     ]
+
+
+def _too_large(examples: int, limits: Limits) -> RequestError:
+    return RequestError(
+        errors.TOO_LARGE,
+        f"as tf.Examples, each with all of 'context', these {examples} would have more than the {limits.body_bytes:,} bytes that "
+        "a request may have: send fewer at once.",
+    )
 
 
 def _features(value: Any, where: str) -> dict[str, tf.train.Feature]:

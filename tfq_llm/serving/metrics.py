@@ -34,12 +34,16 @@ class Metrics:
         self.batch_seconds = Histogram("tfq_llm_batch_seconds", "Time of a call.", buckets=_SECONDS, registry=registry)
         self._queue = Gauge("tfq_llm_queue_rows", "Rows that wait for the model.", registry=registry)
         self._open = Gauge("tfq_llm_requests_in_progress", "Requests that were not answered yet.", registry=registry)
+        self._bytes = Gauge(
+            "tfq_llm_bytes_in_progress", "Bytes of these requests and of answers not yet read.", registry=registry
+        )
         self.loads = Counter("tfq_llm_version_loads", "Loads of versions.", ("result",), registry=registry)
 
-    def watch(self, queue_rows: Callable[[], int], in_progress: Callable[[], int]) -> None:
+    def watch(self, queue_rows: Callable[[], int], in_progress: Callable[[], int], bytes_in_progress: Callable[[], int]) -> None:
         """Reads these numbers whenever the metrics are asked for."""
         self._queue.set_function(queue_rows)
         self._open.set_function(in_progress)
+        self._bytes.set_function(bytes_in_progress)
 
     def watch_versions(self, states: Callable[[], Mapping[int, str]]) -> None:
         """Reads the state of every version whenever the metrics are asked for: 1 for the state that it is in."""

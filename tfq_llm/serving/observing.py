@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 import uuid
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tfq_llm.serving import errors
 from tfq_llm.serving.log import event, failure
 from tfq_llm.serving.replies import error_reply
-from tfq_llm.serving.requests import NOTES
+from tfq_llm.serving.requests import NOTES, Notes
 from tfq_llm.serving.service import Service
 
 _HEADERS = {
@@ -43,7 +44,7 @@ class Observing:
             await self._app(scope, receive, send)
             return
         began, identity, sent = time.monotonic(), uuid.uuid4().hex[:16], 0
-        scope[NOTES] = {"deadline": began + self._service.settings.limits.timeout, "fields": {}}
+        notes = scope[NOTES] = Notes(began + self._service.settings.limits.timeout)
 
         async def send_with_headers(message: Message) -> None:
             nonlocal sent
@@ -55,6 +56,8 @@ class Observing:
         self._service.in_progress += 1
         try:
             await self._app(scope, receive, send_with_headers)
+        except ClientDisconnect:
+            pass  # nobody waits for the answer
         except Exception as error:
             failure("a request failed", error, id=identity)
             if not sent:
@@ -62,7 +65,8 @@ class Observing:
                 await reply(scope, receive, send_with_headers)
         finally:
             self._service.in_progress -= 1
-            self._record(scope, sent, time.monotonic() - began, identity)
+            self._service.bytes_in_progress -= notes.held_bytes
+            self._record(scope, sent or errors.LEFT, time.monotonic() - began, identity)
 
     def _record(self, scope: Scope, status: int, seconds: float, identity: str) -> None:
         route = getattr(scope.get("route"), "path", "other")
@@ -70,5 +74,5 @@ class Observing:
         metrics = self._service.metrics
         metrics.requests.labels(route, method, str(status)).inc()
         metrics.seconds.labels(route).observe(seconds)
-        fields = scope[NOTES]["fields"]
-        event("request", route=route, method=method, status=status, ms=round(1000 * seconds, 2), id=identity, **fields)
+        fields = {"ms": round(1000 * seconds, 2), "id": identity, **scope[NOTES].fields}
+        event("request", route=route, method=method, status=status, **fields)

@@ -1,10 +1,11 @@
-"""What is read of a request."""
+"""What is read of a request, and what is known of it."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from fastapi import Request
@@ -15,10 +16,26 @@ from tfq_llm.serving.service import Service
 
 T = TypeVar("T")
 _SMALL = 2**16
-"""Bytes that are read at once; reading more would keep all others waiting."""
+"""Bytes that are read at once; reading more would keep all others waiting. So few are never too many, for many callers that
+announce large bodies and do not send them are not to keep out the others."""
 
 NOTES = "tfq_llm"
-"""Where in the scope of a request its deadline is, and what the log is to say of it."""
+"""Where in the scope of a request its notes are."""
+
+
+@dataclass
+class Notes:
+    """What is known of a request in progress.
+
+    Attributes:
+        deadline: when the answer is too late, in the seconds of `time.monotonic`.
+        held_bytes: that are counted for it.
+        fields: for the log; never texts.
+    """
+
+    deadline: float
+    held_bytes: int = 0
+    fields: dict[str, Any] = field(default_factory=dict)
 
 
 def service_of(request: Request) -> Service:
@@ -29,14 +46,27 @@ def service_of(request: Request) -> Service:
 
 def notes(request: Request) -> dict[str, Any]:
     """Fields for the log; never texts."""
-    fields: dict[str, Any] = request.scope[NOTES]["fields"]
-    return fields
+    return _notes(request).fields
 
 
 def deadline_of(request: Request) -> float:
     """When the answer is too late, in the seconds of `time.monotonic`."""
-    deadline: float = request.scope[NOTES]["deadline"]
-    return deadline
+    return _notes(request).deadline
+
+
+def hold(request: Request, size: int) -> None:
+    """Counts so many bytes for a request, instead of those before, until it ends.
+
+    Raises:
+        RequestError: together with those of all others these are more than may be in progress (503).
+    """
+    service, known = service_of(request), _notes(request)
+    total = service.bytes_in_progress + size - known.held_bytes
+    if size > max(_SMALL, known.held_bytes) and total > service.settings.limits.bytes_in_progress:
+        raise RequestError(
+            errors.UNAVAILABLE, "as many bytes of requests and answers as may be are in progress: try again later."
+        )
+    service.bytes_in_progress, known.held_bytes = total, size
 
 
 async def read(request: Request, reader: Callable[[bytes], T]) -> T:
@@ -61,12 +91,14 @@ async def read_body(request: Request) -> bytes:
     """The body.
 
     Raises:
-        RequestError: it is longer than the limit (413), or does not come (408).
+        RequestError: it is longer than the limit (413), too much is in progress (503), or it does not come (408).
     """
     most = service_of(request).settings.limits.body_bytes
     announced = request.headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > most:
-        raise _too_large(most)
+    if announced.isdigit():
+        if int(announced) > most:
+            raise _too_large(most)
+        hold(request, int(announced))
     try:
         return await asyncio.wait_for(_collect(request, most), max(0.0, deadline_of(request) - time.monotonic()))
     except asyncio.TimeoutError:
@@ -79,8 +111,15 @@ async def _collect(request: Request, most: int) -> bytes:
         size += len(part)
         if size > most:
             raise _too_large(most)
+        if size > _notes(request).held_bytes:  # its length was not announced
+            hold(request, size)
         parts.append(part)
     return b"".join(parts)
+
+
+def _notes(request: Request) -> Notes:
+    found: Notes = request.scope[NOTES]
+    return found
 
 
 def _too_large(most: int) -> RequestError:

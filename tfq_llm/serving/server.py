@@ -7,6 +7,7 @@ import math
 import signal
 import socket
 import sys
+from functools import partial
 from types import FrameType
 
 import uvicorn
@@ -20,6 +21,8 @@ from tfq_llm.serving.service import Service
 from tfq_llm.serving.settings import ServerSettings
 
 _BACKLOG = 1024
+_UNREAD = 4
+"""Of a refused body as many times the most that is taken is thrown away, so that its caller gets to read why."""
 _SWITCH_SECONDS = 0.0005
 """How long a thread may keep Python's lock while another waits: 5 ms, the default, is longer than the model takes for a text."""
 
@@ -76,17 +79,18 @@ class _Uvicorn(uvicorn.Server):
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        limits = service.settings.limits
         super().__init__(
             uvicorn.Config(
                 make_app(service),
-                http=BoundedConnection,
+                http=partial(BoundedConnection, unread_bytes=_UNREAD * limits.body_bytes),  # type: ignore[arg-type]
                 ws="none",
                 loop="uvloop",
                 log_config=None,
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
-                timeout_graceful_shutdown=math.ceil(service.settings.limits.timeout) + 1,
+                timeout_graceful_shutdown=math.ceil(limits.timeout) + 1,
             )
         )
 

@@ -9,11 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from tfq_llm.exported.signatures import DEFAULT_SIGNATURE
-from tfq_llm.serving.batching import Batcher, Tensors
+from tfq_llm.serving.batching import Batcher
 from tfq_llm.serving.metrics import Metrics
 from tfq_llm.serving.models import ServedModel
 from tfq_llm.serving.settings import ServerSettings
 from tfq_llm.serving.shots import Machines
+from tfq_llm.serving.tensors import Tensors
 from tfq_llm.serving.versions import ModelVersions
 
 
@@ -29,6 +30,7 @@ class Service:
         reading: a thread in which large bodies are read.
         is_stopping: no more requests are taken.
         in_progress: requests that were not answered yet.
+        bytes_in_progress: of their bodies, the tensors made of them, and their answers.
 
     Raises:
         InputError: there is no exported model in the directory.
@@ -40,11 +42,11 @@ class Service:
         self.machines = Machines(lambda: self.is_stopping)
         self.reading = ThreadPoolExecutor(1, "reading")
         self.is_stopping = False
-        self.in_progress = 0
+        self.in_progress = self.bytes_in_progress = 0
         self._failed = failed
         self._batcher = Batcher(settings.limits, self.metrics)
         self._loader = threading.Thread(target=self._keep_versions, name="versions", daemon=True)
-        self.metrics.watch(lambda: self._batcher.rows, lambda: self.in_progress)
+        self.metrics.watch(lambda: self._batcher.rows, lambda: self.in_progress, lambda: self.bytes_in_progress)
 
     @property
     def is_ready(self) -> bool:

@@ -26,8 +26,10 @@ class Limits:
         batch_wait: seconds that a batch waits for as many rows as came the last time.
         queue_rows: rows that may wait for the model; beyond, 429.
         request_rows: rows of one request; beyond, 413.
-        body_bytes: of one request; beyond, 413.
+        body_bytes: of one request; beyond, 413. A batch of several requests has no more.
         requests: that may be in progress at once; beyond, 503.
+        bytes_in_progress: of all requests in progress: of each its body, then the tensors made of it, then the answer until the
+            caller has read it; beyond, 503. What has up to 64 KiB is counted and never refused: `requests` bounds it.
         timeout: seconds from the arrival of a request to its answer; beyond, 504, or 408 while its body is still coming.
     """
 
@@ -37,11 +39,17 @@ class Limits:
     request_rows: int = 256
     body_bytes: int = 2**22
     requests: int = 1024
+    bytes_in_progress: int = 2**28
     timeout: float = 30.0
 
     def __post_init__(self) -> None:
         for name in ("batch_rows", "queue_rows", "request_rows", "body_bytes", "requests"):
             whole_number(name, getattr(self, name), 1)
+        if whole_number("bytes_in_progress", self.bytes_in_progress, 1) < self.body_bytes:
+            raise InputError(
+                f"bytes_in_progress must be at least body_bytes, {self.body_bytes}, for a body may have as many; not "
+                f"{self.bytes_in_progress}."
+            )
         for name, least in (("batch_wait", 0.0), ("timeout", 0.001)):
             if not least <= real_number(name, getattr(self, name)) < math.inf:
                 raise InputError(f"{name} must be a number of seconds of at least {least:g}, not {getattr(self, name)!r}.")

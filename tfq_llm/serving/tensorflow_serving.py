@@ -17,21 +17,24 @@ from tfq_llm.serving.errors import RequestError, malformed
 from tfq_llm.serving.examples import check_classifies, read_examples, results
 from tfq_llm.serving.models import ServedModel
 from tfq_llm.serving.replies import ClassifyReply, ColumnsReply, ErrorReply, MetadataReply, RowsReply, StatusReply, json_reply
-from tfq_llm.serving.requests import deadline_of, notes, read, service_of
+from tfq_llm.serving.requests import deadline_of, hold, notes, read, service_of
 from tfq_llm.serving.routes import plain_router
 from tfq_llm.serving.signatures import Signature
-from tfq_llm.serving.tensors import columnar, predictions, read_inputs, read_object, signature_name
+from tfq_llm.serving.tensors import Tensors, columnar, num_bytes, predictions, read_inputs, read_object, signature_name
 from tfq_llm.serving.versions import VersionStatus
 
 _SIGNATURE_DEFS = "type.googleapis.com/tensorflow.serving.SignatureDefMap"
 _MODEL = "/v1/models/{name}"
 _PLACES = {_MODEL: (), f"{_MODEL}/versions/{{version}}": ("version",), f"{_MODEL}/labels/{{label}}": ("label",)}
 _REFUSALS = {400: "The request is not what is expected.", 401: "The token is missing or wrong.", 403: "This host is not served."}
-_READING = {404: "There is no such model, version or label.", 503: "No version is loaded, or the server is stopping."}
+_READING = {
+    404: "There is no such model, version or label.",
+    503: "No version is loaded, the server is stopping, or too much is in progress.",
+}
 _CALLING = {
     408: "The body did not come in time.",
     413: "The body or the number of rows is too large.",
-    429: "Too much is waiting.",
+    429: "Too many rows wait for the model.",
     504: "The deadline has passed.",
 }
 
@@ -51,15 +54,16 @@ async def predict(request: Request) -> Response:
     """Predict: inputs by row or by column, and all outputs of the signature likewise."""
     model, limits = _model(request), service_of(request).settings.limits
 
-    def reader(body: bytes) -> tuple[Signature, dict[str, np.ndarray], bool]:
+    def reader(body: bytes) -> tuple[Signature, Tensors, bool]:
         asked = read_object(body)
         signature = model.signature(signature_name(asked, DEFAULT_SIGNATURE))
         return signature, *read_inputs(asked, signature, limits.request_rows)
 
     signature, inputs, by_rows = await read(request, reader)
+    hold(request, num_bytes(inputs))
     notes(request).update(version=model.version, rows=len(next(iter(inputs.values()))))
     found = await service_of(request).outputs(model, inputs, deadline_of(request), signature.name)
-    return json_reply({"predictions": predictions(found)} if by_rows else {"outputs": columnar(found)})
+    return _held(request, {"predictions": predictions(found)} if by_rows else {"outputs": columnar(found)})
 
 
 async def classify(request: Request) -> Response:
@@ -73,10 +77,11 @@ async def classify(request: Request) -> Response:
         return signature, read_examples(asked, limits)
 
     signature, examples = await read(request, reader)
-    notes(request).update(version=model.version, rows=len(examples))
     inputs = {next(iter(signature.inputs)): examples}
+    hold(request, num_bytes(inputs))
+    notes(request).update(version=model.version, rows=len(examples))
     found = await service_of(request).outputs(model, inputs, deadline_of(request), signature.name)
-    return json_reply({"results": results(found)})
+    return _held(request, {"results": results(found)})
 
 
 async def status(request: Request) -> Response:
@@ -143,6 +148,13 @@ def _model(request: Request) -> ServedModel:
     """The version that a request is for."""
     chosen = _chosen(request)
     return service_of(request).versions.model(chosen)
+
+
+def _held(request: Request, answer: dict[str, Any]) -> Response:
+    """The reply, whose bytes count until the caller has read it."""
+    reply = json_reply(answer)
+    hold(request, len(reply.body))
+    return reply
 
 
 def _chosen(request: Request) -> int | None:

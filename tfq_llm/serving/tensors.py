@@ -14,6 +14,9 @@ from tfq_llm.serving import errors
 from tfq_llm.serving.errors import RequestError, malformed
 from tfq_llm.serving.signatures import Signature, TensorSpec
 
+Tensors = dict[str, np.ndarray]
+"""By name: [rows, …], texts as bytes objects."""
+
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -50,7 +53,7 @@ def check_rows(values: Any, most: int) -> None:
         raise RequestError(errors.TOO_LARGE, f"a request may have {most} rows, and this one has {len(values)}: send several.")
 
 
-def read_inputs(request: Mapping[str, Any], signature: Signature, most: int) -> tuple[dict[str, np.ndarray], bool]:
+def read_inputs(request: Mapping[str, Any], signature: Signature, most: int) -> tuple[Tensors, bool]:
     """The inputs of a Predict request.
 
     Args:
@@ -75,6 +78,11 @@ def read_inputs(request: Mapping[str, Any], signature: Signature, most: int) -> 
     if len({len(tensor) for tensor in tensors.values()}) > 1:
         raise malformed("all inputs must have the same number of rows.")
     return tensors, by_rows
+
+
+def num_bytes(tensors: Tensors) -> int:
+    """Of the values; texts count as they are."""
+    return sum(sum(map(len, each)) if each.dtype == object else each.nbytes for each in tensors.values())
 
 
 def predictions(outputs: Mapping[str, np.ndarray]) -> list[Any]:

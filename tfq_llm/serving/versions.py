@@ -7,6 +7,7 @@ import logging
 import math
 import threading
 import time
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +69,10 @@ class ModelVersions:
     change when its files do: another model is another version. The last version that is loaded stays, whatever becomes of its
     files.
 
+    Loaded models are kept out of Python's search for garbage, for they live long, and looking through all of them would keep
+    requests waiting again and again. When one was unloaded, that begins again only once nobody holds it any more: its parts
+    refer to each other, so it is for the search to free them.
+
     Args:
         settings: directory, number of versions, labels.
         metrics: get the states, and count what is loaded.
@@ -88,6 +93,8 @@ class ModelVersions:
         self._statuses: dict[int, VersionStatus] = {}
         self._failures: dict[int, _Failure] = {}
         self._last_error: Exception | None = None
+        self._leaving: list[weakref.ref[ServedModel]] = []
+        self._is_settled = False
         self._stopping = threading.Event()
         metrics.watch_versions(lambda: {version: status.state for version, status in self.statuses().items()})
 
@@ -126,6 +133,10 @@ class ModelVersions:
 
     def refresh(self) -> None:
         """Looks at the directory once: loads what is new, and then unloads what is not wanted any more."""
+        self._load_and_unload()
+        self._settle()
+
+    def _load_and_unload(self) -> None:
         found = self._found()
         kept: list[int] = []
         for version in sorted(found, reverse=True):
@@ -198,7 +209,7 @@ class ModelVersions:
         self._loaded = {**self._loaded, version: model}
         self._statuses[version] = VersionStatus("AVAILABLE")
         self._failures.pop(version, None)
-        gc.freeze()  # it lives long: searching all of it for garbage would keep requests waiting again and again
+        self._is_settled = False
         self._metrics.loads.labels("loaded").inc()
         event("available", version=version)
         return True
@@ -226,13 +237,24 @@ class ModelVersions:
         """Requests that hold an unloaded version still get their answers; it is gone when the last one has."""
         if not versions:
             return
+        self._leaving += [weakref.ref(self._loaded[version]) for version in versions]
         self._loaded = {version: model for version, model in self._loaded.items() if version not in versions}
+        self._is_settled = False
         for version in versions:
             self._statuses[version] = VersionStatus("END")
             event("unloaded", version=version)
         gc.unfreeze()
-        gc.collect()  # a loaded SavedModel refers to itself
+
+    def _settle(self) -> None:
+        """Frees what was unloaded and keeps what is loaded out of the search for garbage, once requests hold no old version."""
+        if self._is_settled:
+            return
+        gc.collect()  # first, for what failed requests left behind may hold a version, too
+        if any(model() is not None for model in self._leaving):
+            return
         gc.freeze()
+        self._leaving.clear()
+        self._is_settled = True
 
     @staticmethod
     def _single_version(directory: Path) -> int | None:

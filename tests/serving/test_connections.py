@@ -1,0 +1,160 @@
+"""Connections: several requests in one piece, bodies that are refused, and callers that hang up."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+
+from tests.serving.conftest import NAME, running
+from tfq_llm.serving import connections
+from tfq_llm.serving.models import ServedModel
+from tfq_llm.serving.settings import Limits
+
+
+@pytest.fixture(scope="module")
+def limited(plain):
+    """A caller of a server that takes bodies of 2,000 bytes."""
+    with running(plain.parent, limits=Limits(body_bytes=2000)) as caller:
+        yield caller
+
+
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+def connect(client):
+    place = urlsplit(client.url)
+    return socket.create_connection((place.hostname, place.port), timeout=20)
+
+
+def head(length, more=b""):
+    return b"POST /v1/models/%s:predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n%s\r\n" % (
+        NAME.encode(),
+        length,
+        more,
+    )
+
+
+def predict(*texts):
+    body = json.dumps({"instances": list(texts)}).encode()
+    return head(len(body)) + body
+
+
+def status(reader):
+    """Of the next answer; None when the connection is closed before it."""
+    line, length = reader.readline(), 0
+    while header := (line and reader.readline().strip()):
+        if header.startswith(b"content-length:"):
+            length = int(header.split()[1])
+    reader.read(length)
+    return int(line.split()[1]) if line else None
+
+
+def statuses(client, *pieces, answers):
+    """Of answers to pieces that are sent at once."""
+    with connect(client) as connection, connection.makefile("rb") as reader:
+        for piece in pieces:
+            connection.sendall(piece)
+            time.sleep(0.1)
+        return [status(reader) for _ in range(answers)]
+
+
+def test_two_requests_in_one_piece_are_answered_in_their_order(client):
+    assert statuses(client, predict("a") + HEALTH, answers=2) == [200, 200]
+
+
+@pytest.mark.parametrize("before", [predict("x" * 1000), HEALTH * 30], ids=["a body", "heads"])
+def test_what_stands_before_a_head_in_the_same_piece_does_not_make_it_too_long(before, client, monkeypatch):
+    monkeypatch.setattr(connections, "MOST_BYTES", 500)
+    requests = before.count(b"HTTP/1.1") + 1
+    assert statuses(client, before + HEALTH[:20], HEALTH[20:], answers=requests) == [200] * requests
+    assert statuses(client, before, b"GET /healthz HTTP/1.1\r\n", b"X: " + b"x" * 600, answers=requests) == [200] * (
+        requests - 1
+    ) + [400]
+
+
+def test_a_good_request_is_answered_before_a_bad_one_behind_it_is_refused(client, slow):
+    assert statuses(client, predict("a") + HEALTH + b"\x16\x03\x01\r\n\r\n", answers=4) == [200, 200, 400, None]
+    chunked = head(0).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
+    assert statuses(client, predict("a") + chunked + b"xyz\r\n", answers=3) == [200, 400, None]
+
+
+def test_the_next_head_may_wait_for_the_answer_before_it(client, slow, monkeypatch):
+    monkeypatch.setattr(connections, "MOST_SECONDS", 0.1)
+    assert statuses(client, predict("a") + HEALTH[:20], answers=2) == [200, None]
+
+
+@pytest.mark.parametrize("is_chunked", [False, True])
+def test_after_a_refused_body_the_connection_can_be_used_again(is_chunked, limited):
+    body = b"x" * 5000
+    if is_chunked:
+        first = head(0).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
+        pieces = [first + b"%x\r\n" % 2500 + body[:2500] + b"\r\n", b"%x\r\n" % 2500 + body[2500:] + b"\r\n0\r\n\r\n"]
+    else:
+        pieces = [head(5000) + body[:100], body[100:]]
+    assert statuses(limited, *pieces, predict("a"), answers=2) == [413, 200]
+
+
+def test_a_refused_body_without_end_is_not_read_without_end(limited):
+    with connect(limited) as connection:
+        connection.sendall(head(10**9))
+        with pytest.raises(ConnectionError):
+            connection.sendall(b"x" * 10**8)
+
+
+def test_the_rest_of_a_refused_body_is_not_waited_for_without_end(limited, monkeypatch):
+    monkeypatch.setattr(connections, "MOST_SECONDS", 0.5)
+    began = time.monotonic()
+    assert statuses(limited, head(5000), answers=2) == [413, None]
+    assert time.monotonic() - began < 3  # uvicorn waits 5 s
+
+
+def test_callers_that_hang_up_are_not_waited_for(plain, slow):
+    with running(plain.parent) as client:
+        callers = [connect(client) for _ in range(900)]
+        for caller in callers:
+            caller.sendall(predict("a"))
+        client.wait_for(lambda: metric(client, "tfq_llm_queue_rows") > 500)
+        before = metric(client, "tfq_llm_batch_rows_count")
+        for caller in callers:
+            caller.close()
+        assert client.predict("the movie").status_code == 200
+        # Two were being computed, and two may have begun while the callers went; more than 500 rows are 16.
+        assert metric(client, "tfq_llm_batch_rows_count") - before <= 6
+        client.wait_for(lambda: metric(client, "tfq_llm_requests_in_progress") == 1)
+        assert metric(client, "tfq_llm_queue_rows") == metric(client, "tfq_llm_bytes_in_progress") == 0
+        assert metric(client, 'tfq_llm_requests_total{method="POST",route="/v1/models/{name}:predict",status="499"}') > 500
+
+
+def test_hanging_up_is_seen_behind_a_large_body_and_before_its_end(plain, slow):
+    body = json.dumps({"instances": ["x" * 2_000_000]}).encode()
+    with running(plain.parent) as client:
+        for sent in (len(body), 1_000_000):
+            with connect(client) as caller:
+                caller.sendall(head(len(body)) + body[:sent])
+                client.wait_for(lambda: metric(client, "tfq_llm_bytes_in_progress") > 1_000_000)
+            client.wait_for(lambda: metric(client, "tfq_llm_requests_in_progress") == 1, seconds=5)
+            assert metric(client, "tfq_llm_bytes_in_progress") == 0
+        assert metric(client, 'tfq_llm_requests_total{method="POST",route="/v1/models/{name}:predict",status="499"}') == 2
+
+
+def test_an_answer_that_is_not_read_counts_and_is_not_kept_without_end(client, monkeypatch):
+    monkeypatch.setattr(connections, "MOST_SECONDS", 1.0)
+    monkeypatch.setattr(ServedModel, "call", lambda self, signature, inputs: {"z": np.zeros([1, 3_000_000], np.float32)})
+    with connect(client) as caller:
+        caller.sendall(predict("a"))
+        client.wait_for(lambda: metric(client, "tfq_llm_bytes_in_progress") > 9_000_000, seconds=5)
+        client.wait_for(lambda: metric(client, "tfq_llm_requests_in_progress") == 1, seconds=5)
+        assert metric(client, "tfq_llm_bytes_in_progress") == 0
+    with connect(client) as caller, caller.makefile("rb") as reader:
+        caller.sendall(predict("a"))
+        assert status(reader) == 200
+
+
+def metric(client, name):
+    (line,) = [line for line in client.get("/metrics").text.splitlines() if line.startswith(name + " ")]
+    return float(line.split()[-1])
