@@ -92,7 +92,7 @@ benchmark-serving: .venv/installed-dev
 	@test -n "$(MODEL)" || { echo "make $@ needs MODEL=DIR, a directory that 'tfq-llm export' wrote." >&2; exit 2; }
 	$(BIN)/python -m benchmarks.serving '$(MODEL)' --seconds 60
 
-fuzz-server: .venv/installed-dev
+fuzz-server: .venv/installed-dev kernels
 	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m tests.serving.fuzz $(if $(CASES),--cases $(CASES))
 
 faults: .venv/installed-dev
@@ -147,14 +147,15 @@ lint: .venv/installed-dev
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null && $(PYTHON) -m venv .venv || { rm -rf .venv && $(PYTHON) -m venv --without-pip .venv \
 	&& $(PYTHON) -m pip install --quiet --target "$$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" pip; }
 
+# --no-compile: Python compiles a module when it is first imported, and most of what is installed never is.
 .venv/installed: setup.py constraints.txt | .venv/bin/python
 	@echo "Installing tfq_llm and its tested versions (about 2 GB to download, once)"
-	$(BIN)/python -m pip install --quiet --editable ".[serve]" --constraint constraints.txt
+	$(BIN)/python -m pip install --quiet --no-compile --editable ".[serve]" --constraint constraints.txt
 	@touch $@
 
 .venv/installed-dev: setup.py constraints.txt | .venv/bin/python
 	@echo "Installing tfq_llm, its tested versions and the test tools (about 2 GB to download, once)"
-	$(BIN)/python -m pip install --quiet --editable ".[dev]" --constraint constraints.txt
+	$(BIN)/python -m pip install --quiet --no-compile --editable ".[dev]" --constraint constraints.txt
 	@touch $@ .venv/installed
 
 constraints: .venv/installed-dev

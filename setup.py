@@ -42,7 +42,7 @@ setup(
     python_requires=">=3.10,<3.13",
     packages=find_packages(include=["tfq_llm", "tfq_llm.*"]),
     package_data={
-        "tfq_llm": ["py.typed"],
+        "tfq_llm": ["py.typed", "saved_models/*", "saved_models/*/*"],
         "tfq_llm.ionq": ["worker-requirements.txt"],
         "tfq_llm.pipelines": ["configs/*.yaml"],
         "tfq_llm.serving": ["static/*"],
@@ -61,6 +61,7 @@ setup(
         "numpy>=2.0,<2.1",
         "omegaconf>=2.3",
         "optuna>=4",
+        "packaging>=24.2",
         "pandas>=2.2",
         "pebble>=5",
         "pip>=22.3",

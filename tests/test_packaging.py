@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 import tfq_llm
+from tfq_llm.training.saved_head import FILES
 
 ROOT = Path(__file__).parents[1]
 
@@ -64,8 +65,8 @@ def test_a_wheel_and_what_it_asks_for_are_enough(built, tmp_path):
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", directory], check=True)
     install = ["install", "--quiet", f"{built.wheel}{extra}", "--constraint", ROOT / "constraints.txt"]
     subprocess.run([sys.executable, "-m", "pip", "--python", directory / "bin" / "python", *install], check=True)
-    assert run(directory, tmp_path, "tfq-llm", "predict", str(ROOT / "saved_models" / "movie-reviews"), "a fine film")
-    run(directory, tmp_path, "tfq-llm", "export", str(ROOT / "saved_models" / "movie-reviews"), "--to", "served/reviews")
+    assert run(directory, tmp_path, "tfq-llm", "predict", "saved_models/movie-reviews", "a fine film")
+    run(directory, tmp_path, "tfq-llm", "export", "saved_models/movie-reviews", "--to", "served/reviews")
     said = run(directory, tmp_path, "python", "-c", "from tfq_llm.serving.server import Server; print(Server.__name__)")
     assert said.strip() == "Server"
 
@@ -89,7 +90,13 @@ def files_of_the_package() -> set[str]:
 def test_a_wheel_holds_the_package_and_nothing_else(built):
     names = {name for name in zipfile.ZipFile(built.wheel).namelist() if ".dist-info/" not in name}
     assert names == files_of_the_package()
-    assert {"tfq_llm/cli.py", "tfq_llm/py.typed", "tfq_llm/pipelines/train.py", "tfq_llm/pipelines/configs/demo.yaml"} <= names
+    assert {
+        "tfq_llm/cli.py",
+        "tfq_llm/py.typed",
+        "tfq_llm/pipelines/train.py",
+        "tfq_llm/pipelines/configs/demo.yaml",
+        "tfq_llm/saved_models/movie-reviews/head.safetensors",
+    } <= names
 
 
 @pytest.mark.slow
@@ -106,6 +113,10 @@ def test_a_wheel_works_outside_the_checkout(environment, tmp_path):
     where = run(environment, tmp_path, "python", "-c", "import tfq_llm; print(tfq_llm.__file__)")
     assert where.startswith(str(environment))
     assert "Fine-tune language models with quantum circuits" in run(environment, tmp_path, "tfq-llm", "--help")
+    code = "import pathlib, tfq_llm.model_paths as m; print(m.model_path(pathlib.Path('saved_models/movie-reviews')))"
+    saved = Path(run(environment, tmp_path, "python", "-c", code).strip())
+    assert environment in saved.parents
+    assert {path.name for path in saved.iterdir()} == FILES
     page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
     assert run(environment, tmp_path, "tfq-llm", "settings").strip() == page.strip()
     drawn = run(environment, tmp_path, "tfq-llm", "draw", "demo", "--qubits", "2", "--set", "head.connectivity=1")

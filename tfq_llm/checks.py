@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
 from tfq_llm.errors import InputError, did_you_mean
 
@@ -48,6 +49,17 @@ def one_of(name: str, value: Any, valid: Sequence[str]) -> str:
     if value not in valid:
         raise InputError(f"{name} must be one of {', '.join(valid)}, not {value!r}.{did_you_mean(str(value), valid)}")
     return str(value)
+
+
+def spdx_licence(given: str) -> str:
+    """A licence as SPDX writes it, such as "Apache-2.0" for "apache-2.0"; raises InputError if SPDX has none of this name."""
+    try:
+        return canonicalize_license_expression(given)
+    except InvalidLicenseExpression:
+        raise InputError(
+            f"'{given}' is no licence of SPDX: give its identifier, such as Apache-2.0, MIT or CC-BY-4.0, or LicenseRef-NAME for "
+            "a licence of your own."
+        ) from None
 
 
 def is_loopback(name: str) -> bool:

@@ -13,11 +13,12 @@ import typer
 from tfq_llm import __version__
 from tfq_llm.cli_embed import embed
 from tfq_llm.cli_ionq import ionq_app
-from tfq_llm.cli_options import AsJson, LabelColumn, LabelledData, Overrides, Run, TextColumn, data_settings, tensorflow
+from tfq_llm.cli_options import AsJson, LabelColumn, LabelledData, Overrides, ReadRun, TextColumn, data_settings, tensorflow
 from tfq_llm.cli_serve import export, keep_head, score, serve
 from tfq_llm.cli_stopping import GOES_ON, INTERRUPTED, StoppedError, stoppable
 from tfq_llm.cli_study import report, study_app
 from tfq_llm.errors import InputError, ServiceError
+from tfq_llm.model_paths import model_path
 
 app = typer.Typer(
     name="tfq-llm",
@@ -95,7 +96,7 @@ def train(
 
 @app.command()
 def evaluate(
-    run: Run,
+    run: ReadRun,
     data: LabelledData,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
@@ -110,7 +111,10 @@ def evaluate(
 
 @app.command()
 def predict(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A finished run directory, a saved head or an exported model.")],
+    model: Annotated[
+        Path,
+        typer.Argument(metavar="MODEL", help="A finished run directory, a saved head or an exported model.", callback=model_path),
+    ],
     texts: Annotated[list[str] | None, typer.Argument(metavar="TEXT", help="Texts to classify.")] = None,
     file: Annotated[Path | None, typer.Option(help="A UTF-8 file with a text on each line; - for standard input.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per text, with all probabilities.")] = False,

@@ -10,7 +10,7 @@ import typer
 from tfq_llm.cli_ionq_jobs import ionq_cancel, ionq_fetch, ionq_list, ionq_status
 from tfq_llm.cli_ionq_options import Prices, Shots, Target
 from tfq_llm.cli_ionq_run import ionq_evaluate, ionq_finetune, ionq_mitigation, ionq_submit
-from tfq_llm.cli_options import AsJson, LabelColumn, LabelledData, Run, TextColumn, tensorflow
+from tfq_llm.cli_options import AsJson, LabelColumn, LabelledData, ReadRun, TextColumn, tensorflow
 from tfq_llm.ionq.credentials import EMULATOR_KEY
 
 ionq_app = typer.Typer(no_args_is_help=True, help="Run trained models on IonQ's machines.")
@@ -18,7 +18,7 @@ ionq_app = typer.Typer(no_args_is_help=True, help="Run trained models on IonQ's 
 
 @ionq_app.command("estimate")
 def ionq_estimate(
-    run: Run,
+    run: ReadRun,
     data: LabelledData,
     shots: Shots = 1000,
     target: Target = "qpu.forte-1",

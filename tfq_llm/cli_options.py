@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from tfq_llm.errors import InputError
+from tfq_llm.model_paths import model_path
 
 Overrides = Annotated[
     list[str] | None,
@@ -26,6 +27,7 @@ Overrides = Annotated[
 TextColumn = Annotated[str | None, typer.Option(help="Column of the texts, for .csv, .tsv and .jsonl.")]
 LabelColumn = Annotated[str | None, typer.Option(help="Column of the labels, for .csv, .tsv and .jsonl.")]
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A finished run directory, or a saved head.")]
+ReadRun = Annotated[Path, typer.Argument(metavar="RUN", help="A finished run directory, or a saved head.", callback=model_path)]
 LabelledData = Annotated[str, typer.Option(help="A named set, a file, a directory of .tsv; an .npz for a run on embeddings.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
-from tfq_llm.cli_options import TextColumn, public_command, tensorflow
+from tfq_llm.cli_options import ReadRun, TextColumn, public_command, tensorflow
 from tfq_llm.cli_stopping import GOES_ON, KEEPS_NOTHING, stoppable, stoppable_by_sigterm
+from tfq_llm.model_paths import model_path
 
 
 def export(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run directory, or a saved head.")],
+    run: ReadRun,
     to: Annotated[
         Path,
         typer.Option(
@@ -26,6 +27,14 @@ def export(
         typer.Option(help="plain: operators of TensorFlow and TF-Text alone. tfq: TensorFlow Quantum's too, which can sample."),
     ] = "plain",
     head_only: Annotated[bool, typer.Option("--head-only", help="Without the sentence encoder: embeddings in.")] = False,
+    licence: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPDX",
+            help="Of the model, for the card, such as Apache-2.0; sentence encoder and data have theirs there. Default: a saved "
+            "head's own, and 'other' for a run's model.",
+        ),
+    ] = None,
 ) -> None:
     """Write a trained model as a SavedModel that stock TensorFlow Serving can load, with a model card.
 
@@ -34,7 +43,7 @@ def export(
     with stoppable_by_sigterm(KEEPS_NOTHING), tensorflow():
         from tfq_llm.pipelines.export import export as run_export
 
-        print(run_export(run, to, signature, head_only, public_command()))
+        print(run_export(run, to, signature, head_only, licence, public_command()))
 
 
 def keep_head(
@@ -47,7 +56,9 @@ def keep_head(
         list[str] | None,
         typer.Option("--example", metavar="TEXT", help="A text whose prediction the card shows; may be repeated."),
     ] = None,
-    licence: Annotated[str | None, typer.Option(metavar="SPDX", help="Of the head, for the card, such as Apache-2.0.")] = None,
+    licence: Annotated[
+        str | None, typer.Option(metavar="SPDX", help="Of the head, for its card and those of exports, such as Apache-2.0.")
+    ] = None,
     made_by: Annotated[
         list[str] | None, typer.Option(metavar="COMMAND", help="What made it, for the card; may be repeated.")
     ] = None,
@@ -64,7 +75,9 @@ def keep_head(
 
 
 def score(
-    model: Annotated[Path, typer.Argument(metavar="DIR", help="An exported model, a finished run or a saved head.")],
+    model: Annotated[
+        Path, typer.Argument(metavar="DIR", help="An exported model, a finished run or a saved head.", callback=model_path)
+    ],
     given: Annotated[Path, typer.Option("--input", metavar="FILE", help="A .csv, .jsonl or .parquet with a text a row.")],
     output: Annotated[Path, typer.Option(metavar="FILE", help="A .csv, .jsonl or .parquet; it appears when it is complete.")],
     text_column: TextColumn = None,

@@ -48,7 +48,8 @@ def score(
     right = int(np.sum(labels == predicted))
     interval = binomtest(right, len(labels)).proportion_ci(0.95, method="wilson")
     rows, mean_f1 = len(labels), macro_f1(labels, predicted)
-    return HeadResult(embeddings, head, right / rows, interval.low, interval.high, mean_f1, parameters, round(seconds, 1), rows)
+    low, high = float(interval.low), float(interval.high)
+    return HeadResult(embeddings, head, right / rows, low, high, mean_f1, parameters, round(seconds, 1), rows)
 
 
 def macro_f1(labels: np.ndarray, predicted: np.ndarray) -> float:

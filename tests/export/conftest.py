@@ -6,20 +6,14 @@ import functools
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-import tfq_llm
-from tests.tiny_models import write_sentence_transformers
+from tests.export.small_models import CLASSES, SMALL, small_origin, small_text_model, tiny_encoder
 from tests.training.conftest import config, embeddings_file  # noqa: F401  (fixtures)
 from tfq_llm import HeadConfig, quantum_head
 from tfq_llm.encoders import SentenceEncoder
 from tfq_llm.export import Provenance, export_model
-from tfq_llm.metrics import score
 from tfq_llm.training import TrainedModel
-
-CLASSES = ("negative", "positive")
-SMALL = {"encoder_layers": 2, "connectivity": 2, "encoder_connectivity": 2}
 
 
 @pytest.fixture(scope="session")
@@ -36,19 +30,15 @@ def _own_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def tiny(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> SentenceEncoder:
     """A sentence encoder with 32 dimensions that reads 48 tokens."""
-    directory = write_sentence_transformers(tmp_path_factory.mktemp("tiny") / "tiny-bert", "bert")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TFQ_LLM_CACHE", str(cache))
-        return tfq_llm.encoders.load(directory, max_tokens=48)
+        return tiny_encoder(tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture(scope="session")
 def origin() -> Provenance:
     """What a card is told of models that were never trained."""
-    labels, predicted = np.arange(40) % 2, np.arange(40) // 5 % 2
-    results = [score("frozen", head, labels, predicted, 100, 1.0) for head in ("logistic regression", "SVC", "quantum head")]
-    rows = {"train": 50, "validation": 10, "test": 40}
-    return Provenance("few-reviews", "Reviews by nobody.", "MIT", results, rows, {"seed": 0}, {"tfq_llm": "0.1.0"})
+    return small_origin()
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +57,7 @@ def head_model() -> Callable[..., TrainedModel]:
 @pytest.fixture(scope="session")
 def text_model(tiny: SentenceEncoder) -> TrainedModel:
     """Strings in: the tiny sentence encoder and a head of 6 qubits."""
-    return TrainedModel(CLASSES, quantum_head(tiny.dim, 2, HeadConfig(**SMALL), seed=3), tiny, frozenset())
+    return small_text_model(tiny)
 
 
 @pytest.fixture(scope="session")

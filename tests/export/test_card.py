@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import cirq
 import yaml
 
 from tfq_llm import exported
 from tfq_llm.cli import main
-from tfq_llm.export import Provenance
+from tfq_llm.export import Provenance, export_model
+from tfq_llm.export.card import model_card
 from tfq_llm.pipelines.train import train
+from tfq_llm.training.keep import keep_head
 
 
 def test_the_directory_has_the_agreed_files(exported_text):
@@ -47,6 +50,46 @@ def test_the_card_says_what_the_model_is(exported_text, origin):
         "tensorflow 2.18",
     ):
         assert said in text
+
+
+def front_matter(card: str) -> dict:
+    return yaml.safe_load(card.split("---\n")[1])
+
+
+def test_the_licence_is_the_given_one_or_the_saved_heads_and_never_that_of_its_parts(config, exported_text, tmp_path, capsys):
+    card = (exported_text / "card.md").read_text(encoding="utf-8")
+    assert front_matter(card)["license"] == "other"
+    assert "- this model: not stated\n- data: MIT\n- sentence encoder" in card
+    train(config, tmp_path / "run")
+    keep_head([tmp_path / "run"], tmp_path / "head", licence="bsd-3-clause")
+    for number, (source, options, stated) in enumerate(
+        [("run", [], "other"), ("head", [], "BSD-3-Clause"), ("head", ["--licence", "mit"], "MIT")]
+    ):
+        to = tmp_path / "models" / f"m{number}"
+        assert main(["export", str(tmp_path / source), "--to", str(to), "--head-only", *options]) == 0
+        card = (to / "1" / "card.md").read_text(encoding="utf-8")
+        assert front_matter(card)["license"] == stated.lower()
+        assert f"- this model: {'not stated' if stated == 'other' else stated}\n" in card
+    for command in (["export", str(tmp_path / "run"), "--to"], ["keep-head", str(tmp_path / "run"), "--to"]):
+        assert main([*command, str(tmp_path / "none"), "--licence", "Apache 2"]) == 2
+        assert "'Apache 2' is no licence of SPDX: give its identifier, such as Apache-2.0" in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
+
+
+def test_the_card_of_a_head_alone_says_whose_embeddings_it_takes(text_model, origin, tmp_path):
+    version = export_model(text_model, origin, tmp_path / "head", command="", head_only=True)
+    card = (version / "card.md").read_text(encoding="utf-8")
+    encoder = text_model.encoder
+    assert f"They are those of the sentence encoder {encoder.encoder_name}, fingerprint below" in card
+    assert f"Sentence encoder: {encoder.encoder_name}, fingerprint {encoder.state_fingerprint()}." in card
+    assert f"sentence encoder {encoder.encoder_name}, whose weights are not in this model" in card
+
+
+def test_saved_heads_and_exports_name_the_same_sentence_encoder(exported_text, origin):
+    facts = exported.read_facts(exported_text).model_copy(update={"encoder": {"name": "minilm", "fingerprint": "0"}})
+    saved = (Path(__file__).parents[2] / "saved_models" / "movie-reviews" / "card.md").read_text(encoding="utf-8")
+    assert front_matter(model_card(facts, origin, ""))["base_model"] == "sentence-transformers/all-MiniLM-L6-v2"
+    assert front_matter(saved)["base_model"] == "sentence-transformers/all-MiniLM-L6-v2"
 
 
 def test_a_run_is_exported_by_the_command(config, tmp_path, capsys):

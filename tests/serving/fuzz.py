@@ -1,13 +1,17 @@
 """Requests made from the server's OpenAPI schema, right and wrong ones, by schemathesis: `make fuzz-server`.
 
 Every reply must have a status, a content type and a shape that the schema states for it, right requests are answered, and
-nothing is the server's fault.
+nothing is the server's fault. Three models get as many each: a few operations in the place of a model, and two exports, of a tiny
+sentence encoder with its head, and of the head alone.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import schemathesis
@@ -18,8 +22,10 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.schemas import APIOperation
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance, status_code_conformance
 
+from tests.export.small_models import small_origin, small_text_model, tiny_encoder
 from tests.serving.conftest import NAME, running
 from tests.serving.plain_model import write_plain_model
+from tfq_llm.export import export_model
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 THERE = {"name": NAME, "version": 1, "label": "stable"}
@@ -69,20 +75,35 @@ def _fuzz_one(operation: APIOperation, mode: GenerationMode, examples: int, draw
     return statuses
 
 
+def models(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Writes what is served into a folder: what it is, and its directory."""
+    yield "a few operations", write_plain_model(folder / "plain" / NAME / "1").parent
+    trained = small_text_model(tiny_encoder(folder))
+    for what, head_only in (("an export", False), ("an export of the head alone", True)):
+        to = folder / what / NAME / "1"
+        yield what, export_model(trained, small_origin(), to, command="", head_only=head_only).parent
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     # Some operations have fewer different requests than their share: with so many, 10,000 are sent.
-    parser.add_argument("--cases", type=int, default=11_000)
+    parser.add_argument("--cases", type=int, default=12_000)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    total: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
-        model = Path(folder) / NAME
-        model.mkdir()
-        write_plain_model(model / "1")
-        with running(model, labels={"stable": 1}) as client:
-            found = fuzz(client.url, options.cases, options.seed)
-    counted = ", ".join(f"{count:,} × {status}" for status, count in found.items())
-    print(f"{sum(found.values()):,} requests, and every reply was as the schema says: {counted}")
+        os.environ["TFQ_LLM_CACHE"] = f"{folder}/cache"
+        for place, (what, directory) in enumerate(models(Path(folder))):
+            with running(directory, labels={"stable": 1}) as client:
+                found = fuzz(client.url, options.cases // 3, options.seed + place)
+            print(f"{what}: {_counted(found)}")
+            total.update(found)
+    print(f"every reply was as the schema says: {_counted(total)}")
+
+
+def _counted(statuses: Mapping[str, int]) -> str:
+    counts = ", ".join(f"{count:,} × {status}" for status, count in sorted(statuses.items()))
+    return f"{sum(statuses.values()):,} requests, answered by {counts}"
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import cirq
 import numpy as np
@@ -10,7 +11,7 @@ import sympy
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from tfq_llm.exported.facts import FACTS, Circuit, Logits, ModelFacts
+from tfq_llm.exported.facts import FACTS, Circuit, Logits, ModelFacts, Sampled
 from tfq_llm.exported.manifest import write_manifest
 
 CLASSES = ("negative", "positive")
@@ -43,16 +44,21 @@ class PlainModel(tf.Module):
         return {"classes": found["class_names"], "scores": found["probabilities"]}
 
 
-def write_plain_model(directory: Path, version: int = 1) -> Path:
-    """Writes the model into a directory that does not exist yet, as `tfq-llm export` would."""
+def write_plain_model(directory: Path, version: int = 1, qubits: int = 2, serves: Literal["exact"] | Sampled = "exact") -> Path:
+    """Writes the model into a directory that does not exist yet, as `tfq-llm export` would.
+
+    Args:
+        directory: of the version.
+        version: its number.
+        qubits: of the circuit that shots are of; beyond two they have entangled layers, so that shots take long.
+        serves: what its facts say of its answers.
+    """
     model = PlainModel()
     tf.saved_model.save(model, str(directory), signatures={"serving_default": model.serve, "classify": model.classify})
     saved = saved_model_pb2.SavedModel.FromString((directory / "saved_model.pb").read_bytes())
     saved.meta_graphs[0].signature_def["classify"].method_name = "tensorflow/serving/classify"
     (directory / "saved_model.pb").write_bytes(saved.SerializeToString())
-    symbols = sympy.symbols("x0 x1")
-    circuit = cirq.Circuit(cirq.ry(symbol).on(qubit) for symbol, qubit in zip(symbols, cirq.LineQubit.range(2), strict=True))
-    (directory / "circuit.json").write_text(str(cirq.to_json(circuit)))
+    (directory / "circuit.json").write_text(str(cirq.to_json(_circuit(qubits))))
     (directory / "card.md").write_text("---\nlicense: mit\n---\n\n# A plain model\n\n| a | b |\n| - | -: |\n| 1 | <b>2</b> |\n")
     facts = ModelFacts(
         name="few-reviews",
@@ -60,8 +66,8 @@ def write_plain_model(directory: Path, version: int = 1) -> Path:
         task="text",
         class_names=CLASSES,
         signature="plain",
-        serves="exact",
-        qubits=2,
+        serves=serves,
+        qubits=qubits,
         measured=1,
         embedding_dim=2,
         max_tokens=None,
@@ -74,6 +80,14 @@ def write_plain_model(directory: Path, version: int = 1) -> Path:
     (directory / FACTS).write_text(facts.to_json())
     write_manifest(directory)
     return directory
+
+
+def _circuit(qubits: int) -> cirq.Circuit:
+    line, symbols = cirq.LineQubit.range(qubits), sympy.symbols("x0 x1")
+    circuit = cirq.Circuit(cirq.ry(symbol).on(qubit) for symbol, qubit in zip(symbols, line[:2], strict=True))
+    for layer in range(8 if qubits > 2 else 0):
+        circuit += cirq.Circuit(cirq.ry(0.1 + layer).on_each(*line), map(cirq.CNOT, line, line[1:]))
+    return circuit
 
 
 def expected(text: str) -> np.ndarray:

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.serving.conftest import NAME, running
-from tests.serving.plain_model import expected
+from tests.serving.conftest import NAME, add_version, running
+from tests.serving.plain_model import expected, write_plain_model
 from tests.studies.report.test_browser import browser  # noqa: F401  (fixture)
+from tfq_llm.exported.facts import Sampled
 
 pytestmark = pytest.mark.slow
 
@@ -81,12 +82,39 @@ def test_a_sentence_its_inside_and_its_shots(page, request):
     page.get_by_role("button", name="Measure").click()
     page.get_by_text("500 shots on forte-1 would have answered").wait_for()
     assert page.locator("#shots-result table").count() == 2
+    assert "Its probabilities are exact." in page.locator("#about").inner_text()
+    assert columns(page)["Exact"] == [f"{100 * probability:.1f} %" for probability in probabilities]
     page.get_by_text("What it is, what it was made of").click()
     assert page.get_by_role("heading", name="A plain model").is_visible()
     assert "<b>2</b>" in page.locator("#card").inner_text()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate(LOW_CONTRAST) == []
     assert page.evaluate(UNNAMED) == []
+
+
+def columns(page: Any) -> dict[str, list[str]]:
+    """The table of class probabilities."""
+    head, *rows = page.locator("#shots-result table").first.locator("tr").all()
+    cells = [row.locator("th, td").all_inner_texts() for row in rows]
+    return dict(zip(head.locator("th").all_inner_texts(), map(list, zip(*cells, strict=True)), strict=True))
+
+
+def test_a_sampled_answer_is_not_called_exact(browser, tmp_path):  # noqa: F811
+    sampled = Sampled(shots=200, noise="aria-1", trajectories=None)
+    write_plain_model(tmp_path / NAME / "1", serves=sampled)
+    with running(tmp_path / NAME) as server:
+        opened = browser.new_page()
+        opened.goto(server.url)
+        opened.get_by_text("drawn anew for every answer, with 200 shots, gate noise 'aria-1'").wait_for()
+        classify(opened, "the movie was fine")
+        assert "with a sampled probability of" in opened.get_by_role("status").first.inner_text()
+        assert opened.get_by_text("These are estimates").is_visible()
+        opened.get_by_role("button", name="Measure").click()
+        opened.get_by_text("would have answered “").wait_for()
+        shown = opened.locator("#answer-list .number").all_inner_texts()
+        assert sorted(columns(opened)["Answer above"]) == sorted(shown)
+        assert opened.get_by_text("exact", exact=False).count() == 0
+        opened.close()
 
 
 def test_with_the_keyboard_alone(page):
@@ -134,8 +162,6 @@ def test_it_asks_for_the_token_and_says_what_is_wrong(browser, plain):  # noqa: 
 
 
 def test_it_goes_on_with_a_new_version(browser, models, plain):  # noqa: F811
-    from tests.serving.conftest import add_version
-
     model = models(1)
     with running(model) as server:
         opened = browser.new_page()
@@ -145,4 +171,23 @@ def test_it_goes_on_with_a_new_version(browser, models, plain):  # noqa: F811
         server.wait_for(lambda: server.states() == {"2": "AVAILABLE", "1": "END"})
         classify(opened, "the movie")
         assert opened.get_by_text("Version 2:").is_visible()
+        opened.close()
+
+
+def test_shots_are_of_the_version_that_answered(browser, models, plain):  # noqa: F811
+    model = models(1)
+    with running(model, versions=2) as server:
+        opened = browser.new_page()
+        opened.goto(server.url)
+        classify(opened, "the movie")
+        for newest, states in ((2, {"2": "AVAILABLE", "1": "AVAILABLE"}), (3, {"3": "AVAILABLE", "2": "AVAILABLE", "1": "END"})):
+            add_version(plain, model, newest)
+            server.wait_for(lambda states=states: server.states() == states)
+            opened.get_by_role("button", name="Measure").click()
+            if newest == 2:
+                opened.get_by_text("Class probabilities of version 1").wait_for()
+        opened.get_by_text("Version 1, which gave this answer, is not served any more.").wait_for()
+        classify(opened, "the movie")
+        opened.get_by_role("button", name="Measure").click()
+        opened.get_by_text("Class probabilities of version 3").wait_for()
         opened.close()

@@ -10,23 +10,32 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from tests.serving.conftest import NAME, Client
+from tests.serving.plain_model import write_plain_model
 from tfq_llm.cli import main
 
 COMMAND = [sys.executable, "-c", "import sys; from tfq_llm.cli import main; sys.exit(main(sys.argv[1:]))", "serve"]
 
 
+def started(model: Path) -> tuple[subprocess.Popen[str], Client]:
+    """A server's process, ready to answer, and a caller."""
+    command = [*COMMAND, str(model), "--port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    client = Client(re.search(r"http://[\d.:]+", process.stdout.readline())[0].removesuffix(":"))
+    client.wait_for(client.is_ready)
+    return process, client
+
+
 @pytest.mark.slow
 def test_sigterm_ends_it_well_after_what_was_asked_is_answered(plain):
-    command = [*COMMAND, str(plain.parent), "--port", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    address = urlsplit(re.search(r"http://[\d.:]+", process.stdout.readline())[0].removesuffix(":"))
-    client = Client(address.geturl())
-    client.wait_for(client.is_ready)
+    process, client = started(plain.parent)
+    address = urlsplit(client.url)
     body = json.dumps({"instances": ["the movie"]}).encode()
     asked = http.client.HTTPConnection(address.hostname, address.port, timeout=30)
     asked.putrequest("POST", f"/v1/models/{NAME}:predict")
@@ -40,6 +49,21 @@ def test_sigterm_ends_it_well_after_what_was_asked_is_answered(plain):
     _, logs = process.communicate(timeout=60)
     assert process.returncode == 0
     assert [json.loads(line)["event"] for line in logs.splitlines()][-3:] == ["stopping", "request", "stopped"]
+
+
+@pytest.mark.slow
+def test_sigterm_does_not_wait_for_shots(tmp_path):
+    write_plain_model(tmp_path / NAME / "1", qubits=18)
+    process, client = started(tmp_path / NAME)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(Client(client.url).post, "/api/shots", {"text": "the movie", "shots": 10_000})  # more than a minute
+        client.wait_for(lambda: "tfq_llm_requests_in_progress 2.0" in client.get("/metrics").text)
+        time.sleep(2.0)  # it is being measured
+        process.send_signal(signal.SIGTERM)
+        began = time.monotonic()
+        process.communicate(timeout=60)
+    assert (process.returncode, time.monotonic() - began < 10.0) == (0, True)
+    assert (asked.result().status_code, asked.result().json()["error"]) == (503, "the server is stopping.")
 
 
 @pytest.mark.parametrize(

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import time
+
 import cirq
 import numpy as np
 import pytest
 
-from tests.serving.plain_model import expected
+from tests.serving.conftest import NAME, running
+from tests.serving.plain_model import expected, write_plain_model
 from tfq_llm.circuits import ionq_noise, noisy_circuit
 from tfq_llm.exported import read_facts
+from tfq_llm.serving.settings import Limits
 from tfq_llm.serving.shots import measured
 
 
 def test_probabilities_are_those_of_the_noisy_circuit(client, plain):
     text, shots = "the movie was fine", 10_000
     reply = client.post("/api/shots", {"text": text, "machine": "aria-1", "shots": shots, "seed": 5}).json()
-    np.testing.assert_allclose(reply["exact"], expected(text), atol=1e-6)
+    np.testing.assert_allclose(reply["served"], expected(text), atol=1e-6)
+    assert (reply["serves"], reply["version"]) == ("exact", 1)
     circuit = noisy_circuit(cirq.read_json(plain / "circuit.json"), ionq_noise("aria-1"))
     angles = {"x0": len(text) / 10, "x1": 4 / 10}
     (value,) = cirq.DensityMatrixSimulator().simulate_expectation_values(
@@ -28,7 +33,7 @@ def test_probabilities_are_those_of_the_noisy_circuit(client, plain):
     assert (counts["0"] + counts["1"], (counts["0"] - counts["1"]) / shots) == (shots, pytest.approx(found))
     for interval in reply["probabilities"]:
         assert interval["low"] < interval["value"] < interval["high"]
-    assert reply["answer"] == reply["class_names"][int(np.argmax(reply["exact"]))]
+    assert reply["answer"] == reply["class_names"][int(np.argmax(reply["served"]))]
 
 
 def test_the_same_seed_gives_the_same_shots_and_another_others(client):
@@ -61,6 +66,8 @@ def test_intervals_hold_95_percent_of_repetitions(plain):
         ({"text": "a", "shots": 10_001}, "shots: "),
         ({"text": "a", "shots": "10"}, "shots: "),
         ({"text": "a", "seed": -1}, "seed: "),
+        ({"text": "a", "version": 0}, "version: "),
+        ({"text": "a", "version": "1"}, "version: "),
         ({"text": "a", "machine": "forte-2"}, "machine: "),
         ({"text": "a", "mashine": "aria-1"}, "a key of the request: "),
     ],
@@ -68,3 +75,27 @@ def test_intervals_hold_95_percent_of_repetitions(plain):
 def test_what_cannot_be_measured_is_refused(body, reason, client):
     reply = client.post("/api/shots", body)
     assert (reply.status_code, reason in reply.json()["error"]) == (400, True), reply.text
+
+
+def test_a_version_may_be_named_and_the_reply_says_which_one_answered(models):
+    with running(models(1, 2), versions=2) as client:
+        client.wait_for(lambda: client.states() == {"2": "AVAILABLE", "1": "AVAILABLE"})
+        for given, answers in (({}, 2), ({"version": 1}, 1), ({"version": 2.0}, 2)):
+            assert client.post("/api/shots", {"text": "a", "shots": 10, **given}).json()["version"] == answers
+        refused = client.post("/api/shots", {"text": "a", "version": 3})
+        assert (refused.status_code, f"({NAME}, 3)" in refused.json()["error"]) == (404, True)
+        asked = client.get("/openapi.json").json()["components"]["schemas"]["ShotsRequest"]
+        assert asked["properties"]["version"] == {"type": "integer", "enum": [2, 1]}
+
+
+@pytest.mark.slow
+def test_shots_past_their_deadline_are_given_up_and_the_next_are_measured(tmp_path):
+    write_plain_model(tmp_path / NAME / "1", qubits=18)
+    few = {"text": "the movie", "shots": 10}
+    with running(tmp_path / NAME, limits=Limits(timeout=2.0)) as client:
+        client.wait_for(lambda: client.post("/api/shots", few).status_code == 200)  # the circuit is prepared
+        many = client.post("/api/shots", {**few, "shots": 10_000})  # more than a minute
+        assert (many.status_code, "took too long" in many.json()["error"]) == (504, True)
+        began = time.monotonic()
+        client.wait_for(lambda: client.post("/api/shots", few).status_code == 200)
+        assert time.monotonic() - began < 10.0

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import yaml
 
-from tfq_llm.exported.facts import ModelFacts, Sampled
+from tfq_llm.data.catalog import NOT_STATED
+from tfq_llm.exported.facts import ModelFacts
 from tfq_llm.metrics import interval_text, results_table
-from tfq_llm.training.card_text import card_text, model_index, versions_text
+from tfq_llm.training.card_text import card_text, front_matter, versions_text
 from tfq_llm.training.provenance import Provenance, encoder_licence, encoder_model
 
 _LIMITS = """\
@@ -37,34 +36,17 @@ def model_card(facts: ModelFacts, origin: Provenance, command: str) -> str:
         ("Versions", _versions(facts, origin)),
         ("How it was made", _made(origin, command)),
     )
-    return card_text(_front_matter(facts, origin), f"{facts.name}, version {facts.version}", _summary(facts), sections)
-
-
-def _front_matter(facts: ModelFacts, origin: Provenance) -> dict[str, Any]:
     encoder = facts.encoder["name"] if facts.encoder else None
-    licence = encoder_licence(encoder).lower() if encoder else "other"
-    head = origin.quantum
-    metrics = [
-        {"type": "accuracy", "value": round(head.accuracy, 4), "name": "accuracy"},
-        {"type": "f1", "value": round(head.macro_f1, 4), "name": "macro-F1"},
-    ]
-    task = {"type": "text-classification"}
-    front: dict[str, Any] = {
-        "license": licence if licence != "not stated" else "other",
-        "library_name": "tensorflow",
-        "pipeline_tag": "text-classification",
-        "tags": ["quantum-machine-learning", "tensorflow", "saved-model", "text-classification"],
-        "model-index": model_index(facts.name, task, {"name": origin.data, "type": origin.data}, metrics),
-    }
-    if encoder and encoder_model(encoder) != encoder:
-        front["base_model"] = f"sentence-transformers/{encoder_model(encoder)}"
-    return front
+    front = front_matter(facts.name, origin, encoder, library="tensorflow", tags=("tensorflow", "saved-model"))
+    return card_text(front, f"{facts.name}, version {facts.version}", _summary(facts), sections)
 
 
 def _summary(facts: ModelFacts) -> str:
     classes = ", ".join(f"'{name}'" for name in facts.class_names)
     takes = "a text" if facts.task == "text" else f"an embedding of {facts.embedding_dim} dimensions"
-    encoder = f"the sentence encoder {encoder_model(facts.encoder['name'])}, then " if facts.encoder else ""
+    encoder = (
+        f"the sentence encoder {encoder_model(facts.encoder['name'])}, then " if facts.encoder and facts.task == "text" else ""
+    )
     return (
         f"Classifies {takes} as one of {classes}: {encoder}a simulated amplitude encoder and a parameterized quantum circuit "
         f"with data re-uploading on {facts.qubits} qubits, {facts.measured} of them measured, then one linear layer. The circuit "
@@ -75,10 +57,14 @@ def _summary(facts: ModelFacts) -> str:
 def _use(facts: ModelFacts) -> str:
     takes = "strings" if facts.task == "text" else "embeddings"
     needs = "TensorFlow and TF-Text" if facts.signature == "plain" else "TensorFlow, TF-Text and TensorFlow Quantum"
-    return (
-        f"Research, teaching and prototypes: {takes} in, probabilities of classes out, on any server that has {needs}. It reads "
-        + (f"the first {facts.max_tokens} tokens of a text." if facts.max_tokens else "what its encoder was made for.")
-    )
+    use = f"Research, teaching and prototypes: {takes} in, probabilities of classes out, on any server that has {needs}."
+    if facts.task == "text":
+        most = f"the first {facts.max_tokens} tokens of a text" if facts.max_tokens else "what its sentence encoder was made for"
+        return f"{use} It reads {most}."
+    if facts.encoder:
+        name = encoder_model(facts.encoder["name"])
+        return f"{use} They are those of the sentence encoder {name}, fingerprint below; of others its answers mean nothing."
+    return f"{use} They are made as those that it was trained on; of others its answers mean nothing."
 
 
 def _data(facts: ModelFacts, origin: Provenance) -> str:
@@ -105,12 +91,10 @@ def _serves(facts: ModelFacts) -> str:
 
 def _values(facts: ModelFacts) -> str:
     trained = (
-        f"It was trained with {_sampling(facts.trained_with)}"
-        if facts.trained_with
-        else "It was trained on exact expectation values"
+        f"It was trained with {facts.trained_with.words}" if facts.trained_with else "It was trained on exact expectation values"
     )
     if facts.serves != "exact":
-        return f"{trained}, and serves expectation values sampled anew at every request, with {_sampling(facts.serves)}."
+        return f"{trained}, and serves expectation values sampled anew at every request, with {facts.serves.words}."
     if facts.trained_with:
         return (
             f"{trained}, and serves **exact** expectation values of the noiseless circuit: plain TensorFlow operations cannot "
@@ -119,21 +103,12 @@ def _values(facts: ModelFacts) -> str:
     return f"{trained}, and serves exact ones."
 
 
-def _sampling(sampled: Sampled) -> str:
-    parts = [
-        f"{sampled.shots:,} shots" if sampled.shots else "",
-        f"{sampled.trajectories:,} trajectories" if sampled.trajectories else "",
-        f"gate noise '{sampled.noise}'" if sampled.noise != "none" else "",
-        f"readout error {sampled.readout_error}" if sampled.readout_error not in (0.0, (0.0, 0.0)) else "",
-    ]
-    return ", ".join(filter(None, parts))
-
-
 def _licences(facts: ModelFacts, origin: Provenance) -> str:
-    lines = [f"- data: {origin.data_licence}"]
+    lines = [f"- this model: {origin.licence or NOT_STATED}", f"- data: {origin.data_licence}"]
     if facts.encoder:
         name = facts.encoder["name"]
-        lines.append(f"- sentence encoder {encoder_model(name)}, whose weights are in this model: {encoder_licence(name)}")
+        weights = "in this model" if facts.task == "text" else "not in this model"
+        lines.append(f"- sentence encoder {encoder_model(name)}, whose weights are {weights}: {encoder_licence(name)}")
     return "\n".join([*lines, "- the code that trained and exported it, tfq_llm: Apache-2.0"])
 
 

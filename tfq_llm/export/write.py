@@ -10,7 +10,6 @@ from pathlib import Path
 import tensorflow as tf
 
 from tfq_llm.checks import one_of
-from tfq_llm.encoders import SentenceEncoder
 from tfq_llm.errors import InputError
 from tfq_llm.export.card import model_card
 from tfq_llm.export.check import check_export
@@ -74,7 +73,7 @@ def export_model(
     try:
         with new_version(destination) as new:
             directory = new.directory
-            facts = _facts(destination.name, new.number, trained, parts, encoder, signature, serves)
+            facts = _facts(destination.name, new.number, trained, parts, head_only, signature, serves)
             model.save(directory)
             check_operators(directory, allow_tfq=signature == "tfq")
             write_warmup(directory, destination.name, parts.input_dim if encoder is None else None)
@@ -119,15 +118,15 @@ def _facts(
     version: int,
     trained: TrainedModel,
     parts: HeadParts,
-    encoder: SentenceEncoder | None,
+    head_only: bool,
     signature: str,
     serves: Sampled | None,
 ) -> ModelFacts:
-    pqc, dense = parts.pqc, parts.logits
+    pqc, dense, encoder = parts.pqc, parts.logits, trained.encoder
     return ModelFacts(
         name=name,
         version=version,
-        task="embeddings" if encoder is None else "text",
+        task="embeddings" if head_only else "text",
         class_names=trained.class_names,
         signature="tfq" if signature == "tfq" else "plain",
         serves=serves or "exact",

@@ -51,6 +51,17 @@ class Sampled(BaseModel):
     trajectories: int | None
     readout_error: float | tuple[float, float] = 0.0
 
+    @property
+    def words(self) -> str:
+        """Such as "200 shots, gate noise 'aria-1'"."""
+        parts = [
+            f"{self.shots:,} shots" if self.shots else "",
+            f"{self.trajectories:,} trajectories" if self.trajectories else "",
+            f"gate noise '{self.noise}'" if self.noise != "none" else "",
+            f"readout error {self.readout_error}" if self.readout_error not in (0.0, (0.0, 0.0)) else "",
+        ]
+        return ", ".join(filter(None, parts))
+
 
 class ModelFacts(BaseModel):
     """The contents of model.json.
@@ -64,8 +75,9 @@ class ModelFacts(BaseModel):
         trained_with: None if the head was trained on exact values, else how those were sampled.
         qubits, measured: of the re-uploading circuit.
         embedding_dim: length of the sentence encoder's vectors.
-        max_tokens: how much of a text is read; None if only the sentence encoder knows, or for a head alone.
-        encoder: name of the sentence encoder and fingerprint of its present weights; None for a head alone.
+        max_tokens: how much of a text the sentence encoder reads; None if only it knows.
+        encoder: name and fingerprint of the sentence encoder, which is in the model, or whose vectors a head alone takes; None if
+            the head was trained on given embeddings.
         created: when it was exported, ISO 8601, UTC.
         versions: of this package, its stack and Python.
     """

@@ -28,8 +28,7 @@ def z_and_norm(qubits: Sequence[cirq.Qid]) -> list[cirq.PauliString]:
 def normalised(measured: tf.Tensor) -> tf.Tensor:
     """Expectation values of `z_and_norm` [batch, n + 1] → ⟨Z⟩ of the normalised state [batch, n].
 
-    Over hundreds of gates in single precision the squared norm drifts by some 1e-6, and every ⟨Z⟩ with it. A state that is 0 has
-    ⟨Z⟩ = 0.
+    Over hundreds of gates in single precision the squared norm drifts, and every ⟨Z⟩ with it. A state that is 0 has ⟨Z⟩ = 0.
     """
     values, norm = tf.split(measured, [measured.shape[1] - 1, 1], axis=1)
     # Neither gates nor embeddings change the norm, so it has no gradient.

@@ -11,17 +11,20 @@ import tensorflow as tf
 from tfq_llm.exported.signatures import CLASSIFY_METHOD, CLASSIFY_SIGNATURE
 from tfq_llm.serving import errors
 from tfq_llm.serving.errors import RequestError, malformed
+from tfq_llm.serving.models import ServedModel
 from tfq_llm.serving.settings import Limits
 from tfq_llm.serving.signatures import Signature
 from tfq_llm.serving.tensors import check_rows, json_type, text_bytes
 
 
-def check_classifies(signature: Signature) -> None:
-    """Raises RequestError unless a signature is made for Classify."""
+def check_classifies(signature: Signature, model: ServedModel) -> None:
+    """Raises RequestError unless a signature of a model is made for Classify."""
     if signature.method != CLASSIFY_METHOD:
+        name = f'Name the signature: "signature_name": "{CLASSIFY_SIGNATURE}".'
+        none = "This model takes no texts and has no such signature: use :predict."
         raise malformed(
             f"Expected classification signature method_name to be {CLASSIFY_METHOD}. Was: {signature.method}. "
-            f'Name the signature: "signature_name": "{CLASSIFY_SIGNATURE}".'
+            f"{name if CLASSIFY_SIGNATURE in model.signatures else none}"
         )
 
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from tfq_llm.exported.signatures import DEFAULT_SIGNATURE, EMBEDDING, TEXT
+from tfq_llm.exported.versions import MAX_VERSION
 from tfq_llm.serving.card import card_html
 from tfq_llm.serving.drawing import moments
 from tfq_llm.serving.errors import malformed
@@ -38,12 +39,13 @@ Whole = Annotated[int, BeforeValidator(_whole)]
 
 
 class ShotsRequest(BaseModel):
-    """A text, or an embedding for a head alone, and how it is measured."""
+    """A text, or an embedding for a head alone; which version is asked, the newest unless it is given; and how it is measured."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     text: str | None = None
     embedding: list[float] | None = None
+    version: Whole | None = Field(None, ge=1, le=MAX_VERSION)
     machine: Annotated[str, AfterValidator(_known)] = Field(MACHINES[0], json_schema_extra={"enum": list(MACHINES)})
     shots: Whole = Field(1000, ge=1, le=MOST_SHOTS)
     seed: Whole = Field(0, ge=0, lt=2**32)
@@ -64,23 +66,29 @@ async def model(request: Request) -> Response:
         embedding_dim=facts.embedding_dim,
         max_tokens=facts.max_tokens,
         request_rows=service.settings.limits.request_rows,
+        serves=facts.serves,
+        sampling=None if facts.serves == "exact" else facts.serves.words,
         machines=list(MACHINES),
         circuit=moments(chosen.circuit, facts.circuit.data_symbols),
         card_html=card_html(chosen.card),
     )
-    return json_reply(reply.model_dump(exclude_none=True) | {"max_tokens": facts.max_tokens})
+    return json_reply(reply.model_dump() | reply.model_dump(include={"circuit"}, exclude_none=True))
 
 
 async def shots(request: Request) -> Response:
     """What a number of shots on a noisy machine would have answered for a text, with the spread of their chance."""
-    service, chosen = service_of(request), service_of(request).versions.model()
-    asked, inputs = await read(request, lambda body: _asked_of(chosen, read_object(body)))
+    service, deadline = service_of(request), deadline_of(request)
+
+    def reader(body: bytes) -> tuple[ShotsRequest, ServedModel, dict[str, np.ndarray]]:
+        asked = _asked(read_object(body))
+        chosen = service.versions.model(asked.version)
+        return asked, chosen, _inputs(asked, chosen)
+
+    asked, chosen, inputs = await read(request, reader)
     notes(request).update(version=chosen.version, shots=asked.shots)
-    exact = await service.outputs(chosen, inputs, deadline_of(request))
-    found = await service.machines.measure(
-        chosen, asked.machine, exact["angles"][0], asked.shots, asked.seed, deadline_of(request)
-    )
-    return json_reply(_reply(asked, chosen, exact["probabilities"][0], found).model_dump())
+    served = await service.outputs(chosen, inputs, deadline)
+    found = await service.machines.measure(chosen, asked.machine, served["angles"][0], asked.shots, asked.seed, deadline)
+    return json_reply(_reply(asked, chosen, served["probabilities"][0], found).model_dump())
 
 
 def router() -> APIRouter:
@@ -96,11 +104,6 @@ def router() -> APIRouter:
         openapi_extra={"requestBody": {"required": True, **body}},
     )
     return routes
-
-
-def _asked_of(chosen: ServedModel, value: dict[str, Any]) -> tuple[ShotsRequest, dict[str, np.ndarray]]:
-    asked = _asked(value)
-    return asked, _inputs(asked, chosen)
 
 
 def _asked(value: dict[str, Any]) -> ShotsRequest:
@@ -123,16 +126,18 @@ def _inputs(asked: ShotsRequest, chosen: ServedModel) -> dict[str, np.ndarray]:
     return inputs
 
 
-def _reply(asked: ShotsRequest, chosen: ServedModel, exact: np.ndarray, found: Measured) -> ShotsReply:
+def _reply(asked: ShotsRequest, chosen: ServedModel, served: np.ndarray, found: Measured) -> ShotsReply:
     names = list(chosen.facts.class_names)
     shown = found.outcomes[:_MOST_OUTCOMES]
     intervals = zip(found.probabilities.tolist(), found.low.tolist(), found.high.tolist(), strict=True)
     return ShotsReply(
+        version=chosen.version,
         machine=asked.machine,
         shots=asked.shots,
         seed=asked.seed,
         class_names=names,
-        exact=exact.tolist(),
+        serves=chosen.facts.serves,
+        served=served.tolist(),
         probabilities=[Interval(value=value, low=low, high=high) for value, low, high in intervals],
         expectation_values=found.values.tolist(),
         standard_errors=found.errors.tolist(),

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import Response
 from pydantic import BaseModel, Field
 
+from tfq_llm.exported.facts import Sampled
 from tfq_llm.serving import errors
 from tfq_llm.serving.tensors import to_json
 
@@ -89,7 +90,11 @@ class CircuitGate(BaseModel):
 
 
 class ModelReply(BaseModel):
-    """What the page shows of the model. `circuit` is a list of moments; `card_html` is the model card."""
+    """What the page shows of the model.
+
+    `serves` says whether its expectation values are exact, or how they are sampled anew at every request; `sampling` says the
+    latter in words. `circuit` is a list of moments; `card_html` is the model card.
+    """
 
     name: str
     version: int
@@ -100,6 +105,8 @@ class ModelReply(BaseModel):
     embedding_dim: int
     max_tokens: int | None
     request_rows: int
+    serves: Literal["exact"] | Sampled
+    sampling: str | None
     machines: list[str]
     circuit: list[list[CircuitGate]]
     card_html: str
@@ -121,13 +128,18 @@ class Outcome(BaseModel):
 
 
 class ShotsReply(BaseModel):
-    """What shots on a noisy machine would have answered, beside the exact answer."""
+    """What shots on a noisy machine would have answered: `probabilities`; beside what the version answers itself: `served`.
 
+    `serves` says whether the latter are exact, or how they were sampled.
+    """
+
+    version: int
     machine: str
     shots: int
     seed: int
     class_names: list[str]
-    exact: list[float]
+    serves: Literal["exact"] | Sampled
+    served: list[float]
     probabilities: list[Interval]
     expectation_values: list[float]
     standard_errors: list[float]

@@ -37,7 +37,7 @@ class Service:
     def __init__(self, settings: ServerSettings, failed: Callable[[Exception], None]) -> None:
         self.settings, self.metrics = settings, Metrics()
         self.versions = ModelVersions(settings, self.metrics)
-        self.machines = Machines()
+        self.machines = Machines(lambda: self.is_stopping)
         self.reading = ThreadPoolExecutor(1, "reading")
         self.is_stopping = False
         self.in_progress = 0
@@ -57,8 +57,9 @@ class Service:
         self._loader.start()
 
     def close(self) -> None:
-        """Answers what waits, and ends the threads."""
+        """Answers what waits, but for shots, and ends the threads."""
         self.is_stopping = True
+        self.machines.close()
         self.versions.stop()
         self._batcher.close()
         self._loader.join()  # a thread that the end of the process finds within TensorFlow aborts it

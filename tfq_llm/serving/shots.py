@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
@@ -25,6 +25,10 @@ MACHINES = tuple(IONQ_ERROR_RATES)
 MOST_SHOTS = 10_000
 _MOST_WAITING = 8
 _REPETITIONS = 1000
+_PIECE_AMPLITUDES, _PIECE_SHOTS = 2**22, 64
+"""Shots are measured in pieces: of so many amplitudes in all, but of so many shots at least."""
+_LOOK_SECONDS = 0.2
+"""How often a request looks whether the server stops."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +52,19 @@ class Measured:
 
 
 class Machines:
-    """Runs circuits of models with the noise of machines, one at a time, in a thread of its own."""
+    """Runs circuits of models with the noise of machines, one at a time, in a thread of its own.
 
-    def __init__(self) -> None:
+    A request whose deadline passes, or that the server's stop finds, is answered at once, and its work is given up: before it
+    begins, before it measures, or between two pieces of its shots. What cannot be interrupted, so that later requests and the end
+    of the process wait for it, is one piece, preparing a circuit for the engine, which a version needs once for each machine, and
+    compiling the engine's kernels, once after an installation.
+
+    Args:
+        is_stopping: whether the server is.
+    """
+
+    def __init__(self, is_stopping: Callable[[], bool]) -> None:
+        self._is_stopping = is_stopping
         self._thread = ThreadPoolExecutor(1, "shots")
         self._samplers: WeakKeyDictionary[ServedModel, dict[str, BitstringSampler]] = WeakKeyDictionary()
         self._waiting = 0
@@ -69,25 +83,43 @@ class Machines:
             deadline: in the seconds of `time.monotonic`.
 
         Raises:
-            RequestError: too many wait (429), or it takes too long (504); the first one may, for the engine is compiled then.
+            RequestError: too many wait (429), the server stops (503), or it takes too long (504); the first one may, for the
+                engine is compiled then.
         """
         if self._waiting >= _MOST_WAITING:
             raise RequestError(errors.TOO_MANY, "too many wait for shots already: try again later.")
+        run = asyncio.get_running_loop().run_in_executor
+        future = run(self._thread, self._measure, model, machine, angles, shots, seed, deadline)
         self._waiting += 1
-        future = asyncio.get_running_loop().run_in_executor(self._thread, self._measure, model, machine, angles, shots, seed)
-        future.add_done_callback(self._done)
         try:
-            return await asyncio.wait_for(asyncio.shield(future), max(0.0, deadline - time.monotonic()))
-        except asyncio.TimeoutError:
-            raise RequestError(errors.DEADLINE, "the shots took too long: try again, with fewer.") from None
+            while not future.done():
+                self._check(deadline)
+                await asyncio.wait([future], timeout=min(_LOOK_SECONDS, max(0.0, deadline - time.monotonic())))
+            return future.result()
+        finally:
+            self._waiting -= 1
+            future.cancel()  # if it has not begun, it never will
 
-    def _done(self, future: asyncio.Future[Measured]) -> None:
-        self._waiting -= 1
-        if not future.cancelled():
-            future.exception()  # looked at, so that nothing is said of it when nobody waits any more
+    def close(self) -> None:
+        """Takes no more, and begins nothing that waits."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def _measure(self, model: ServedModel, machine: str, angles: np.ndarray, shots: int, seed: int) -> Measured:
-        states, counts = next(self._sampler(model, machine).counts(angles[None], shots, seed))
+    def _check(self, deadline: float) -> None:
+        """Raises RequestError if there is no use in going on."""
+        if self._is_stopping():
+            raise RequestError(errors.UNAVAILABLE, "the server is stopping.")
+        if time.monotonic() >= deadline:
+            raise RequestError(errors.DEADLINE, "the shots took too long: try again, with fewer.")
+
+    def _measure(self, model: ServedModel, machine: str, angles: np.ndarray, shots: int, seed: int, deadline: float) -> Measured:
+        self._check(deadline)
+        sampler, found = self._sampler(model, machine), []
+        size = max(_PIECE_SHOTS, _PIECE_AMPLITUDES >> model.facts.qubits)
+        seeds = np.random.SeedSequence(seed).generate_state(-(-shots // size))
+        for piece, piece_seed in enumerate(seeds.tolist()):
+            self._check(deadline)
+            found.append(next(sampler.counts(angles[None], min(size, shots - piece * size), piece_seed)))
+        states, counts = map(np.concatenate, zip(*found, strict=True))
         return measured(model.facts, states, counts, np.random.default_rng(seed))
 
     def _sampler(self, model: ServedModel, machine: str) -> BitstringSampler:
@@ -104,7 +136,7 @@ def measured(facts: ModelFacts, states: np.ndarray, counts: np.ndarray, rng: np.
 
     Args:
         facts: of the model.
-        states: [seen] of the whole register, the first qubit most significant.
+        states: [seen] of the whole register, the first qubit most significant; one may be there several times.
         counts: [seen].
         rng: draws the repetitions for the intervals: a bootstrap of the counts.
     """

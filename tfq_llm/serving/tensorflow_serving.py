@@ -69,7 +69,7 @@ async def classify(request: Request) -> Response:
     def reader(body: bytes) -> tuple[Signature, np.ndarray]:
         asked = read_object(body)
         signature = model.signature(signature_name(asked, DEFAULT_SIGNATURE))
-        check_classifies(signature)
+        check_classifies(signature, model)
         return signature, read_examples(asked, limits)
 
     signature, examples = await read(request, reader)

@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from tfq_llm.training.provenance import Provenance, encoder_on_hubs
+
 
 def card_text(front: Mapping[str, Any], title: str, opening: str, sections: Iterable[tuple[str, str]]) -> str:
     """A card.
@@ -22,11 +24,36 @@ def card_text(front: Mapping[str, Any], title: str, opening: str, sections: Iter
     return "\n\n".join([f"---\n{matter}---", *(f"{heading}\n\n{text}" for heading, text in parts)]) + "\n"
 
 
-def model_index(
-    name: str, task: Mapping[str, Any], dataset: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]]
-) -> list[dict[str, Any]]:
-    """Results for the front matter: of one model, in one task, on one data set."""
-    return [{"name": name, "results": [{"task": task, "dataset": dataset, "metrics": metrics}]}]
+def front_matter(name: str, origin: Provenance, encoder: str | None, *, library: str, tags: Sequence[str] = ()) -> dict[str, Any]:
+    """The front matter of a card.
+
+    Args:
+        name: of the model.
+        origin: its licence, its data and the results of its head.
+        encoder: name of the sentence encoder that it has or looks for; None for a head on embeddings.
+        library: that loads it, as model hubs call it.
+        tags: by which it is found.
+    """
+    head, base, task = origin.quantum, encoder_on_hubs(encoder) if encoder else None, "text-classification"
+    metrics = [
+        {
+            "type": "accuracy",
+            "name": "accuracy",
+            "value": round(head.accuracy, 4),
+            "interval_95": [round(head.low, 4), round(head.high, 4)],
+        },
+        {"type": "f1", "name": "macro-F1", "value": round(head.macro_f1, 4)},
+    ]
+    scored = {"name": origin.data, "type": origin.data, "rows": head.test_rows}
+    return {
+        "license": (origin.licence or "other").lower(),
+        "library_name": library,
+        "pipeline_tag": task,
+        **({"base_model": base} if base else {}),
+        "tags": ["quantum-machine-learning", task, *tags],
+        "datasets": [origin.data],
+        "model-index": [{"name": name, "results": [{"task": {"type": task}, "dataset": scored, "metrics": metrics}]}],
+    }
 
 
 def versions_text(versions: Mapping[str, str]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from tfq_llm.config import Config, HeadConfig
 from tfq_llm.metrics import HeadResult, interval_text, markdown_table, results_table, verdict
-from tfq_llm.training.card_text import card_text, model_index, versions_text
+from tfq_llm.training.card_text import card_text, front_matter, versions_text
 from tfq_llm.training.provenance import Provenance, encoder_licence, encoder_model
 from tfq_llm.training.saved_head import SETTINGS, SavedHead
 
@@ -30,13 +30,12 @@ class Candidate:
     epochs: int
 
 
-def card(saved: SavedHead, candidates: Sequence[Candidate], licence: str | None = None, commands: Sequence[str] = ()) -> str:
+def card(saved: SavedHead, candidates: Sequence[Candidate], commands: Sequence[str] = ()) -> str:
     """The card's text.
 
     Args:
         saved: the head.
         candidates: all runs that were compared, the kept one among them.
-        licence: of the head, an SPDX identifier.
         commands: that made it.
     """
     origin = Provenance.of_saved_head(saved)
@@ -47,26 +46,9 @@ def card(saved: SavedHead, candidates: Sequence[Candidate], licence: str | None 
     if saved.facts["examples"]:
         sections.append(("Examples", _examples(saved.facts["examples"])))
     sections += [("How it was made", _making(origin, commands)), ("Limits", _limits(origin))]
-    front = _front_matter(saved, origin, licence)
-    return card_text(front, saved.facts["name"], _introduction(saved, origin.quantum), sections)
-
-
-def _front_matter(saved: SavedHead, origin: Provenance, licence: str | None) -> dict[str, Any]:
-    encoder, own = saved.facts["encoder"], origin.quantum
-    metrics = [
-        {"type": "accuracy", "value": round(own.accuracy, 4), "interval_95": [round(own.low, 4), round(own.high, 4)]},
-        {"type": "macro_f1", "value": round(own.macro_f1, 4)},
-    ]
-    task = {"type": "text-classification" if encoder else "embedding-classification"}
-    evaluated = {"name": origin.data, "type": origin.data, "rows": own.test_rows}
-    return {
-        **({"license": licence.lower()} if licence else {}),
-        "library_name": "tfq-llm",
-        "pipeline_tag": task["type"],
-        **({"base_model": encoder_model(encoder["encoder"])} if encoder else {}),
-        "datasets": [origin.data],
-        "model-index": model_index(saved.facts["name"], task, evaluated, metrics),
-    }
+    name, encoder = saved.facts["name"], saved.facts["encoder"]
+    front = front_matter(name, origin, encoder["encoder"] if encoder else None, library="tfq-llm")
+    return card_text(front, name, _introduction(saved, origin.quantum), sections)
 
 
 def _introduction(saved: SavedHead, own: HeadResult) -> str:

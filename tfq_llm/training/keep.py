@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tfq_llm.cache import atomic_directory
+from tfq_llm.checks import spdx_licence
 from tfq_llm.config import without_paths
 from tfq_llm.errors import InputError
 from tfq_llm.training.head_card import Candidate, card
@@ -42,14 +43,15 @@ def keep_head(
             one with the lowest validation loss is kept; test rows have no say.
         target: the directory to write; it appears complete or not at all.
         examples: texts whose predictions the card shows; none for a run on embeddings.
-        licence: of the head, an SPDX identifier, for the card.
+        licence: of the head, an SPDX identifier, for the card, and for those of models that are exported from it.
         commands: that made it, for the card.
         replace: whether a saved head that is there may be replaced. Until the new one is in its place the old one is beside it.
 
     Raises:
         InputError: a run is not finished, has a trained sentence encoder or learned from other rows than the others; the target
-            exists or cannot be written.
+            exists or cannot be written; the licence is none.
     """
+    licence = spdx_licence(licence) if licence else None
     if target.exists() and not replace:
         raise InputError(f"'{target}' exists: give another directory, or --replace to replace it.")
     if target.exists() and not (is_saved_head(target) and {path.name for path in target.iterdir()} <= FILES):
@@ -65,11 +67,11 @@ def keep_head(
     trained = load_run(best.run.path)
     saved = SavedHead(
         config=without_paths(best.run.config),
-        facts=_facts(best, trained, target.name, examples),
+        facts=_facts(best, trained, target.name, examples, licence),
         weights=tuple(trained.head.get_weights()),
         seen=shortened(trained.seen),
     )
-    text = card(saved, [each.candidate for each in finished], licence, commands)
+    text = card(saved, [each.candidate for each in finished], commands)
     try:
         with atomic_directory(target, replace=replace) as directory:
             saved.write(directory)
@@ -96,7 +98,7 @@ def _finished(path: Path) -> _Finished:
     return _Finished(run, model, candidate)
 
 
-def _facts(best: _Finished, trained: TrainedModel, name: str, examples: Sequence[str]) -> dict[str, Any]:
+def _facts(best: _Finished, trained: TrainedModel, name: str, examples: Sequence[str], licence: str | None) -> dict[str, Any]:
     shown = []
     for text, row in zip(examples, trained.predict(examples) if examples else (), strict=True):
         shown.append({"text": text, "class": trained.class_names[row.argmax()], "probability": round(float(row.max()), 6)})
@@ -107,5 +109,5 @@ def _facts(best: _Finished, trained: TrainedModel, name: str, examples: Sequence
         "embedding_dim": int(trained.head.input_shape[-1]),
         "encoder": best.model["encoder"]["config"] if best.model["encoder"] else None,
         "examples": shown,
-        "origin": Provenance.of_run(best.run.path).facts(),
+        "origin": replace(Provenance.of_run(best.run.path), licence=licence).facts(),
     }

@@ -28,6 +28,7 @@ class Provenance:
         rows: how many rows each part of the split has.
         settings: the resolved configuration; of paths only the last part.
         versions: of this package, its stack and Python, when it was trained.
+        licence: of the model itself, an SPDX identifier; None if nobody stated one.
     """
 
     data: str
@@ -37,6 +38,7 @@ class Provenance:
     rows: Mapping[str, int]
     settings: Mapping[str, Any]
     versions: Mapping[str, str]
+    licence: str | None = None
 
     @classmethod
     def of_run(cls, path: Path) -> Provenance:
@@ -83,6 +85,11 @@ class Provenance:
 def encoder_licence(name: str) -> str:
     """SPDX identifier of a sentence encoder that is known by name, or "not stated"."""
     return PUBLISHED[name].licence if name in PUBLISHED else NOT_STATED
+
+
+def encoder_on_hubs(name: str) -> str | None:
+    """The name on model hubs of a sentence encoder that is known by name, else None."""
+    return f"sentence-transformers/{PUBLISHED[name].model}" if name in PUBLISHED else None
 
 
 def encoder_model(name: str) -> str:

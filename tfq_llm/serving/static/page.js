@@ -1,6 +1,6 @@
 // The page: sentences in, answers out, and a look inside one of them.
 
-import { call, keepToken } from "./api.js";
+import { call, keepToken, Refused } from "./api.js";
 import { drawCircuit } from "./circuit.js";
 
 const at = (id) => document.getElementById(id);
@@ -54,7 +54,8 @@ async function busy(button, status, text, work) {
 function describe() {
   document.title = at("name").textContent = model.name;
   const classes = model.class_names.map((name) => `“${name}”`).join(", ");
-  at("about").textContent = `Version ${model.version}: answers ${classes}, with a circuit of ${model.qubits} qubits.`;
+  const kind = model.sampling ? `drawn anew for every answer, with ${model.sampling}` : "exact";
+  at("about").textContent = `Version ${model.version}: answers ${classes}, with a circuit of ${model.qubits} qubits. Its probabilities are ${kind}.`;
   at("card").innerHTML = model.card_html;
   at("machine").replaceChildren(...model.machines.map((name) => element("option", { text: name })));
   if (model.task !== "text") {
@@ -65,9 +66,8 @@ function describe() {
 
 async function load() {
   try {
-    model = await call("/api/model");
+    await renew();
     at("error").hidden = true;
-    describe();
   } catch (error) {
     fail(error);
     if (error.status === 503) setTimeout(load, 1000); // it is still being loaded
@@ -88,16 +88,22 @@ function answerItem(answer, index) {
 
 function choose(index) {
   chosen = index;
-  const answer = answers[index];
+  const answer = answers[index], { measured, circuit, qubits, sampling } = answer.model;
   at("answer-list").querySelectorAll("button").forEach((button, place) => button.setAttribute("aria-pressed", String(place === index)));
   at("chosen").textContent = answer.text;
   at("z").replaceChildren(
-    ...answer.z.map((value, qubit) => bar(qubit < model.measured ? `q${qubit}, read` : `q${qubit}`, value, { signed: true, top: qubit < model.measured })),
+    ...answer.z.map((value, qubit) => bar(qubit < measured ? `q${qubit}, read` : `q${qubit}`, value, { signed: true, top: qubit < measured })),
   );
-  at("circuit").replaceChildren(drawCircuit(model.circuit, model.qubits, answer.angles));
+  at("z-sampled").hidden = !sampling;
+  at("circuit").replaceChildren(drawCircuit(circuit, qubits, answer.angles));
   at("shots-status").textContent = "";
   at("shots-result").replaceChildren();
   at("inside").hidden = false;
+}
+
+async function renew() {
+  model = await call("/api/model");
+  describe();
 }
 
 // Another version may have taken the place of the one that this page shows.
@@ -107,9 +113,19 @@ async function predict(texts) {
     return await ask();
   } catch (error) {
     if (error.status !== 404) throw error;
-    model = await call("/api/model");
-    describe();
+    await renew();
     return ask();
+  }
+}
+
+// The version whose answer is shown is asked, and no other: both columns are of one model.
+async function shoot(answer, options) {
+  try {
+    return await call("/api/shots", { text: answer.text, version: answer.model.version, ...options });
+  } catch (error) {
+    if (error.status !== 404) throw error;
+    await renew();
+    throw new Refused(404, `Version ${answer.model.version}, which gave this answer, is not served any more. Classify again: version ${model.version} will answer.`);
   }
 }
 
@@ -118,14 +134,14 @@ async function classify() {
   if (!texts.length) return "Type a sentence first.";
   if (texts.length > model.request_rows) return `At most ${model.request_rows} sentences at once; these are ${texts.length}.`;
   const { predictions } = await predict(texts);
-  answers = predictions.map((found, index) => ({ ...found, text: texts[index] }));
+  answers = predictions.map((found, index) => ({ ...found, text: texts[index], model }));
   at("answer-list").replaceChildren(...answers.map(answerItem));
   at("answers").hidden = false;
   choose(0);
   if (answers.length > 1) return `${answers.length} sentences were classified.`;
   const [{ probabilities, class_names: names }] = answers;
   const best = probabilities.indexOf(Math.max(...probabilities));
-  return `The answer is “${names[best]}”, with a probability of ${percent(probabilities[best])}.`;
+  return `The answer is “${names[best]}”, with a ${model.sampling ? "sampled " : ""}probability of ${percent(probabilities[best])}.`;
 }
 
 function row(kind, ...cells) {
@@ -141,18 +157,18 @@ function table(caption, head, rows) {
 }
 
 async function measure() {
-  const answer = answers[chosen];
-  const [shots, seed] = [at("shots").valueAsNumber, at("seed").valueAsNumber];
-  const found = await call("/api/shots", { text: answer.text, machine: at("machine").value, shots, seed });
+  const answer = answers[chosen], { measured, sampling } = answer.model;
+  const found = await shoot(answer, { machine: at("machine").value, shots: at("shots").valueAsNumber, seed: at("seed").valueAsNumber });
+  if (answers[chosen] !== answer) return ""; // another sentence was chosen meanwhile
   const classes = found.class_names.map((name, place) => {
     const { value, low, high } = found.probabilities[place];
-    return [name, percent(found.exact[place]), percent(value), `${percent(low)} to ${percent(high)}`];
+    return [name, percent(answer.probabilities[place]), percent(value), `${(100 * low).toFixed(1)}–${percent(high)}`];
   });
   const bits = found.outcomes.map(({ bits, count }) => [bits, count.toLocaleString("en"), percent(count / found.shots)]);
   if (found.other_outcomes) bits.push(["others", found.other_outcomes.toLocaleString("en"), percent(found.other_outcomes / found.shots)]);
   at("shots-result").replaceChildren(
-    table("Class probabilities; 95 % of repetitions would lie in the interval", ["Class", "Exact", "Measured", "Interval"], classes),
-    table(`Outcomes on the measured ${model.measured === 1 ? "qubit" : "qubits"}`, ["Bits", "Shots", "Share"], bits),
+    table(`Class probabilities of version ${found.version}; 95 % of repetitions would lie in the interval`, ["Class", sampling ? "Answer above" : "Exact", "Measured", "Interval"], classes),
+    table(`Outcomes on the measured ${measured === 1 ? "qubit" : "qubits"}`, ["Bits", "Shots", "Share"], bits),
   );
   return `${found.shots.toLocaleString("en")} shots on ${found.machine} would have answered “${found.answer}”.`;
 }
