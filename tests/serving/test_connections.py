@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import time
 from urllib.parse import urlsplit
 
@@ -52,6 +53,13 @@ def status(reader):
             length = int(header.split()[1])
     reader.read(length)
     return int(line.split()[1]) if line else None
+
+
+def stopped(monkeypatch):
+    """Lets the model stand still, until what this returns is set."""
+    real, go_on = ServedModel.call, threading.Event()
+    monkeypatch.setattr(ServedModel, "call", lambda *args: go_on.wait(60) and real(*args))
+    return go_on
 
 
 def statuses(client, *pieces, answers):
@@ -113,26 +121,32 @@ def test_the_rest_of_a_refused_body_is_not_waited_for_without_end(limited, monke
     assert time.monotonic() - began < 3  # uvicorn waits 5 s
 
 
-def test_callers_that_hang_up_are_not_waited_for(plain, slow):
+def test_callers_that_hang_up_are_not_waited_for(plain, monkeypatch):
     with running(plain.parent) as client:
+        go_on = stopped(monkeypatch)
         callers = [connect(client) for _ in range(900)]
         for caller in callers:
             caller.sendall(predict("a"))
-        client.wait_for(lambda: metric(client, "tfq_llm_queue_rows") > 500)
-        before = metric(client, "tfq_llm_batch_rows_count")
+        computing = 2 * Limits().batch_rows
+        client.wait_for(lambda: metric(client, "tfq_llm_queue_rows") >= 900 - computing)
         for caller in callers:
             caller.close()
-        assert client.predict("the movie").status_code == 200
-        # Two were being computed, and two may have begun while the callers went; more than 500 rows are 16.
-        assert metric(client, "tfq_llm_batch_rows_count") - before <= 6
-        client.wait_for(lambda: metric(client, "tfq_llm_requests_in_progress") == 1)
+        client.wait_for(lambda: metric(client, "tfq_llm_requests_in_progress") == 1, seconds=15)
         assert metric(client, "tfq_llm_queue_rows") == metric(client, "tfq_llm_bytes_in_progress") == 0
-        assert metric(client, 'tfq_llm_requests_total{method="POST",route="/v1/models/{name}:predict",status="499"}') > 500
+        before = metric(client, "tfq_llm_batch_rows_count")
+        go_on.set()
+        assert client.predict("the movie").status_code == 200
+        assert metric(client, "tfq_llm_batch_rows_count") - before <= 3  # the two that were being computed, and its own
+        assert (
+            metric(client, 'tfq_llm_requests_total{method="POST",route="/v1/models/{name}:predict",status="499"}')
+            >= 900 - computing
+        )
 
 
-def test_hanging_up_is_seen_behind_a_large_body_and_before_its_end(plain, slow):
+def test_hanging_up_is_seen_behind_a_large_body_and_before_its_end(plain, monkeypatch):
     body = json.dumps({"instances": ["x" * 2_000_000]}).encode()
     with running(plain.parent) as client:
+        go_on = stopped(monkeypatch)
         for sent in (len(body), 1_000_000):
             with connect(client) as caller:
                 caller.sendall(head(len(body)) + body[:sent])
@@ -140,6 +154,7 @@ def test_hanging_up_is_seen_behind_a_large_body_and_before_its_end(plain, slow):
             client.wait_for(lambda: metric(client, "tfq_llm_requests_in_progress") == 1, seconds=5)
             assert metric(client, "tfq_llm_bytes_in_progress") == 0
         assert metric(client, 'tfq_llm_requests_total{method="POST",route="/v1/models/{name}:predict",status="499"}') == 2
+        go_on.set()
 
 
 def test_an_answer_that_is_not_read_counts_and_is_not_kept_without_end(client, monkeypatch):
