@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-import anyio
 from fastapi import Request
 
 from tfq_llm.serving import errors
@@ -101,10 +100,8 @@ async def read_body(request: Request) -> bytes:
             raise _too_large(most)
         hold(request, int(announced))
     try:
-        # Not asyncio.wait_for: before Python 3.12 it forgets that the request was cancelled if its body came at the same moment.
-        with anyio.fail_after(deadline_of(request) - time.monotonic()):
-            return await _collect(request, most)
-    except TimeoutError:
+        return await asyncio.wait_for(_collect(request, most), max(0.0, deadline_of(request) - time.monotonic()))
+    except asyncio.TimeoutError:
         raise RequestError(errors.TOO_SLOW, "the body of the request did not come in time.") from None
 
 
