@@ -88,6 +88,12 @@ class Server:
         return psutil.Process(self._process.pid).memory_info().rss / 2**20
 
     @property
+    def peak(self) -> float:
+        """The most that was resident so far, in MB."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
+        return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) / 2**10
+
+    @property
     def cpu(self) -> float:
         """Seconds of processors so far."""
         times = psutil.Process(self._process.pid).cpu_times()

@@ -22,11 +22,14 @@ from tfq_llm.errors import InputError
 from tfq_llm.exported import ExportedModel, load
 from tfq_llm.serving.batching import CALLS_AT_ONCE
 from tfq_llm.serving.errors import LEFT
+from tfq_llm.serving.settings import Limits
 
 CONNECTIONS = (1, 8, 64)
 ABOVE = 256
 OVERLOAD = 1200
 """Connections: more than requests may be in progress by default."""
+LARGE, LARGE_MB = 400, 1024
+"""Connections with large bodies, which would weigh 1.6 GB, and what they may take: four times the limit of bytes."""
 SENTENCES = 2000
 SHARE, GROWTH_MB, RECOVERY_SECONDS = 0.9, 16, 2.0
 
@@ -148,6 +151,28 @@ def overloaded(server: Server, texts: Sequence[str], seconds: int) -> Section:
     return Section("Above the default limits", text, ("", ""), rows, marks)
 
 
+def large(directory: Path, texts: Sequence[str], seconds: int) -> Section:
+    """Bodies as large as may be, more of them at once than the limit of bytes lets in."""
+    longest = Limits().body_bytes - 100
+    text = (" ".join(texts) * (1 + longest // sum(map(len, texts)))).encode()[:longest].decode(errors="ignore")
+    with Server(directory) as server:
+        server.load(texts, 64, 2)
+        before, answers = server.peak, server.answers()
+        found = server.load([text], LARGE, seconds)
+        recovery = server.seconds_to_answer(texts[0])
+        count, grown = server.answers() - answers, server.peak - before
+    rows = (
+        ("answered", f"{count[200]:,.0f}"),
+        ("refused with 503, too many bytes", f"{count[503]:,.0f}"),
+        ("broken connections", f"{found.broken:,.0f}"),
+        ("most memory beyond what 64 connections take, MB", number(grown)),
+        ("until a request is answered again, ms", milliseconds(recovery)),
+    )
+    marks = (Mark("memory that large bodies take", grown, LARGE_MB, " MB", at_least=False),)
+    said = f"{LARGE} connections that send {longest / 2**20:.0f} MiB each, again and again for {seconds} s; default limits."
+    return Section("Large bodies", said, ("", ""), rows, marks)
+
+
 def above(directory: Path, texts: Sequence[str], seconds: int) -> Section:
     """Above the limits: refusals, memory, and the first request afterwards."""
     with Server(directory, "--max-queue", "64", "--max-requests", "128") as server:
@@ -193,7 +218,7 @@ def main(
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a file for each connection, here and in the server
     with Server(directory) as server:
         sections = [below(server, directory, chosen, seconds, repeats), overloaded(server, chosen, min(seconds, 15))]
-    sections.append(above(directory, chosen, seconds))
+    sections += [above(directory, chosen, seconds), large(directory, chosen, min(seconds, 20))]
     notes = "Written by `benchmarks/serving.py`: a server on the loopback and wrk, on the same cores."
     print(page("Performance of the server", rows, notes, sections))
 
