@@ -116,7 +116,8 @@ def test_a_bad_request_among_many_is_found_by_halving():
     model = Doubling()
     found = ask([[-1 if row == 20 else row] for row in range(32)], model)
     assert [row for row, answer in enumerate(found) if isinstance(answer, RequestError)] == [20]
-    assert len(model.sizes) <= 2 + 2 + 2 * 4  # the busy ones, both batches, and two halves of one of them, four times
+    # The busy ones, both batches, and two halves of one of them, up to five times: it has 17 rows if one of the busy still is.
+    assert len(model.sizes) <= 2 + 2 + 2 * 5
 
 
 def test_while_a_bad_request_is_looked_for_nothing_is_computed_for_whom_it_is_too_late():
