@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 import tfq_llm
 
 
@@ -10,6 +12,7 @@ def test_import_loads_no_tensorflow(fresh_process):
     assert fresh_process(code).strip() == "[]"
 
 
+@pytest.mark.slow
 def test_keras_2_is_selected_before_and_after_tensorflow_is_imported(fresh_process):
     printed = "print(tf.keras.Model.__module__)"
     assert fresh_process(f"import tensorflow as tf, tfq_llm; {printed}").startswith("tf_keras.")
@@ -19,6 +22,7 @@ def test_keras_2_is_selected_before_and_after_tensorflow_is_imported(fresh_proce
     assert tf.keras.Model.__module__.startswith("tf_keras.")
 
 
+@pytest.mark.slow
 def test_keras_3_already_in_use_is_a_clear_error(fresh_process):
     said = fresh_process("import tensorflow as tf; tf.keras.layers.Dense(1); import tfq_llm", expect=1)
     assert "tf.keras is already Keras 3" in said

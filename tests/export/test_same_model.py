@@ -74,7 +74,7 @@ def test_a_thousand_texts_and_every_form_of_head_on_a_stock_server(
     fresh_process(PREAMBLE + LOAD_ALL, models, cases, cwd=tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_the_benchmark_says_how_far_the_exported_logits_are(exported_text, text_model, head_model):
     assert 0 <= largest_differences(text_model, exported_text.parent, TEXTS[:70]).logits < 1e-5
     weights = text_model.head.get_weights()
