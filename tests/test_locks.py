@@ -7,12 +7,13 @@ import fcntl
 import multiprocessing
 import os
 import signal
+import threading
 from pathlib import Path
 
 import pytest
 
 from tfq_llm import InputError
-from tfq_llm.locks import only_holder, taken
+from tfq_llm.locks import only_holder, taken, waited_for
 
 
 def test_one_holds_it_at_a_time(tmp_path):
@@ -23,6 +24,22 @@ def test_one_holds_it_at_a_time(tmp_path):
             pass
     with only_holder(path, "it is held"):
         pass
+
+
+def test_one_may_wait_for_it(tmp_path):
+    first, order = waited_for(tmp_path / "lock"), []
+
+    def second():
+        with waited_for(tmp_path / "lock"):
+            order.append("second")
+
+    with first:
+        thread = threading.Thread(target=second)
+        thread.start()
+        thread.join(0.2)
+        order.append("first")
+    thread.join(10)
+    assert order == ["first", "second"]
 
 
 def _take_and_die(path: Path) -> None:

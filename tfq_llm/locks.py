@@ -30,6 +30,17 @@ def taken(path: Path) -> AbstractContextManager[object] | None:
         return None
 
 
+def waited_for(path: Path) -> AbstractContextManager[object]:
+    """Waits for the lock of a file, and holds it within a `with` block.
+
+    The file is made if there is none, and its directory; it stays.
+
+    Raises:
+        OSError: as `taken` does.
+    """
+    return FileLock(path, fallback_to_soft=False)
+
+
 @contextmanager
 def only_holder(path: Path, refusal: str) -> Iterator[None]:
     """Holds the lock of a file within the block.

@@ -14,10 +14,9 @@ import sys
 import time
 from pathlib import Path
 
-from filelock import FileLock
-
 from tfq_llm.cache import cache_dir
 from tfq_llm.errors import InputError
+from tfq_llm.locks import waited_for
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +43,7 @@ def worker_python() -> Path:
     root = cache_dir("ionq-worker")
     directory = root / f"{pins}-python{version}"
     if not _is_complete(directory):
-        with FileLock(root / f"{directory.name}.lock"):
+        with waited_for(root / f"{directory.name}.lock"):
             if not _is_complete(directory):
                 _make(directory, python, version)
     return _python_of(directory)

@@ -12,12 +12,12 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
 
 from tfq_llm.cache import atomic_file, cache_dir
 from tfq_llm.data.datasets import EmbeddingDataset
 from tfq_llm.data.embeddings import arrays_of, load_embeddings
 from tfq_llm.errors import InputError
+from tfq_llm.locks import waited_for
 from tfq_llm.studies.places import Directory, Place, place
 
 
@@ -55,7 +55,7 @@ def read_embeddings(url: str, digest: str) -> EmbeddingDataset:
         return _intact(at.path / path, digest, url)
     cached = cache_dir("study-embeddings", "embeddings") / f"{digest}.npz"
     # All workers of a machine begin at once: one of them fetches.
-    with FileLock(cached.with_suffix(".lock")):
+    with waited_for(cached.with_suffix(".lock")):
         try:
             return _intact(cached, digest, url)
         except InputError:
