@@ -27,7 +27,7 @@ SERVE = [
     "markdown-it-py>=3",
     "orjson>=3.10",
     "prometheus_client>=0.20",
-    "uvicorn>=0.54",
+    "uvicorn>=0.54,<0.55",  # serving/connections.py uses what it does not promise to keep
     "uvloop>=0.19",
 ]
 
