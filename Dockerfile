@@ -11,7 +11,8 @@ FROM --platform=linux/amd64 python:3.11-slim
 WORKDIR /src
 COPY LICENSE README.md constraints.txt pyproject.toml setup.py ./
 COPY pipelines pipelines
-COPY saved_models saved_models
+COPY saved_models/README.md saved_models/
+COPY saved_models/movie-reviews saved_models/movie-reviews
 COPY tfq_llm tfq_llm
 RUN pip install --no-cache-dir ".[serve]" --constraint constraints.txt && rm -rf /src
 

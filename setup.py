@@ -42,7 +42,7 @@ setup(
     python_requires=">=3.10,<3.13",
     packages=find_packages(include=["tfq_llm", "tfq_llm.*"]),
     package_data={
-        "tfq_llm": ["py.typed", "saved_models/*", "saved_models/*/*"],
+        "tfq_llm": ["py.typed", "saved_models/README.md", "saved_models/movie-reviews/*"],
         "tfq_llm.ionq": ["worker-requirements.txt"],
         "tfq_llm.pipelines": ["configs/*.yaml"],
         "tfq_llm.serving": ["static/*"],

@@ -37,6 +37,10 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     directory = tmp_path_factory.mktemp("build")
     left_out = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "dist", "runs", "site")
     shutil.copytree(ROOT, directory / "tree", symlinks=True, ignore=left_out)
+    for own in (Path("mine", "head.json"), Path("movie-reviews", "ionq", "jobs.sqlite")):  # of whoever builds it
+        file = directory / "tree" / "saved_models" / own
+        file.parent.mkdir(exist_ok=True)
+        file.touch()
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", directory / "dist", directory / "tree"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
@@ -81,9 +85,12 @@ def run(environment: Path, directory: Path, program: str, *arguments: str) -> st
 
 
 def files_of_the_package() -> set[str]:
-    """All that lies in tfq_llm/, where pipelines is a link, but what Python and numba keep there."""
+    """All that lies in tfq_llm/, where pipelines is a link, but what Python and numba keep there, and users' own saved heads."""
     found = (Path(folder) / name for folder, _, names in os.walk(ROOT / "tfq_llm", followlinks=True) for name in names)
-    return {path.relative_to(ROOT).as_posix() for path in found if "__pycache__" not in path.parts}
+    files = {path.relative_to(ROOT).as_posix() for path in found if "__pycache__" not in path.parts}
+    saved = "tfq_llm/saved_models/"
+    ours = {f"{saved}README.md", *(f"{saved}movie-reviews/{name}" for name in FILES)}
+    return {name for name in files if not name.startswith(saved) or name in ours}
 
 
 @pytest.mark.slow
@@ -99,11 +106,23 @@ def test_a_wheel_holds_the_package_and_nothing_else(built):
     } <= names
 
 
+def test_an_image_gets_no_saved_heads_but_the_packages():
+    copied = re.findall(r"^COPY (.*saved_models\S*) ", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
+    patterns = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert copied == ["saved_models/README.md", "saved_models/movie-reviews"]
+    assert patterns[0] == "*"
+    assert [each for each in patterns if "saved_models" in each] == [
+        *(f"!{name}" for name in copied),
+        "saved_models/movie-reviews/ionq",
+    ]
+
+
 @pytest.mark.slow
 def test_an_sdist_holds_the_package_and_what_builds_it(built):
     with tarfile.open(built.sdist) as archive:
         names = {member.name.partition("/")[2] for member in archive.getmembers() if member.isfile()}
     assert files_of_the_package() <= names
+    assert not [name for name in names if name.startswith("tfq_llm/saved_models/") and name not in files_of_the_package()]
     assert {"LICENSE", "README.md", "CHANGELOG.md", "constraints.txt", "pyproject.toml", "setup.py"} <= names
     assert not [name for name in names if name.startswith(("tests/", "docs/", "pipelines/", "benchmarks/"))]
 

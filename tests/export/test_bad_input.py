@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from tfq_llm import InputError, exported
 from tfq_llm.export import ExportMismatchError, export_model
+from tfq_llm.export.destination import Destination
 from tfq_llm.export.serving_model import ServingModel
 from tfq_llm.exported.manifest import write_manifest
 from tfq_llm.training import TrainedModel
@@ -69,6 +70,11 @@ def test_what_could_be_a_version_or_a_model_is_refused_whichever_is_there_first(
     with pytest.raises(InputError, match="is a SavedModel"):
         write("second/reviews/1/abc")
     assert sorted(path.name for path in (tmp_path / "second" / "reviews").iterdir()) == ["1"]
+
+
+def test_the_home_of_nobody_is_no_place():
+    with pytest.raises(InputError, match=r"no home directory for '~nobody-of-that-name/m'.*\./~nobody-of-that-name/m"):
+        Destination.parsed(Path("~nobody-of-that-name/m"))
 
 
 def test_no_model_is_exported_into_a_saved_head_or_a_run(head_model, origin, tmp_path):

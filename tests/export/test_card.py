@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import cirq
+import pytest
 import yaml
 
 from tfq_llm import exported
@@ -134,6 +135,34 @@ def test_a_run_without_weights_is_refused(tmp_path, capsys):
     assert "not a run directory" in capsys.readouterr().err
     assert main(["export", str(tmp_path / "none"), "--to", str(tmp_path / "m")]) == 2
     assert "there is no run directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("file", "damage"),
+    [
+        ("head-given.keras", Path.unlink),
+        ("head-given.keras", lambda file: file.write_bytes(b"")),
+        ("head-given.keras", lambda file: file.write_bytes(file.read_bytes()[:-100])),
+        ("model.json", lambda file: file.write_text("{}")),
+        ("model.json", lambda file: file.write_text("[]")),
+        ("model.json", lambda file: file.write_text("")),
+    ],
+    ids=["missing", "empty", "cut", "facts without a head", "other facts", "no facts"],
+)
+def test_a_damaged_run_is_refused_by_whatever_uses_it(file, damage, config, tmp_path, capsys):
+    train(config, tmp_path / "run")
+    damage(tmp_path / "run" / "model" / file)
+    for command in (
+        ["export", "--head-only", "--to", str(tmp_path / "m"), str(tmp_path / "run")],
+        ["keep-head", "--to", str(tmp_path / "m"), str(tmp_path / "run")],
+        ["evaluate", "--data", config.data.embeddings, str(tmp_path / "run")],
+        ["predict", str(tmp_path / "run"), "a fine film"],
+    ):
+        assert main(command) == 2
+        said = capsys.readouterr().err
+        assert f"model/{file}" in said
+        assert "is damaged" in said
+    assert not (tmp_path / "m").exists()
 
 
 def test_predict_answers_from_an_exported_model(exported_text, text_model, capsys):

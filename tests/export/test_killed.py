@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,8 @@ import pytest
 
 from tfq_llm import InputError, exported
 from tfq_llm.cli import main
-from tfq_llm.export import export_model
+from tfq_llm.export import export_model, new_version
+from tfq_llm.export.destination import Destination
 from tfq_llm.pipelines.train import train
 
 # The command, waiting at one moment until it is stopped.
@@ -76,11 +78,10 @@ def test_what_killed_exports_leave_goes_with_the_next_export_and_running_ones_ar
             process.kill()
             process.wait()
     assert {path.name for path in model.iterdir()} == {*running, "3"}
-    (model / ".7.abcdefgh").mkdir()  # as earlier versions of this package left them
     assert main(command) == 0
     assert sorted(path.name for path in model.iterdir()) == ["3", "4"]
     assert [message.partition(",")[0] for message in caplog.messages] == [
-        f"Deleted '{model / name}'" for name in (".1.unfinished", ".2.unfinished", ".7.abcdefgh")
+        f"Deleted '{model / name}'" for name in (".1.unfinished", ".2.unfinished")
     ]
     for version in (3, 4):
         assert exported.load(model / str(version)).facts.version == version
@@ -107,7 +108,6 @@ def test_an_export_that_is_told_to_end_leaves_nothing(sent, code, word, config, 
 
 def test_two_exports_of_one_version_that_began_at_once(head_model, origin, tmp_path, monkeypatch):
     """The second sees version 1 free, and by the time that it takes it the first has finished it."""
-    from tfq_llm.export import new_version
 
     def first(hidden: Path, held: object) -> bool:
         monkeypatch.undo()
@@ -122,3 +122,52 @@ def test_two_exports_of_one_version_that_began_at_once(head_model, origin, tmp_p
     with pytest.raises(InputError, match="leave the version out"):
         export_model(head_model(), origin, tmp_path / "m" / "3", command="", head_only=True)
     assert sorted(path.name for path in (tmp_path / "m").iterdir()) == ["1", "2", "3"]
+
+
+def new_folder(model: Path) -> list[str]:
+    """What is in a model's directory while its next version is written."""
+    with new_version.new_version(Destination.parsed(model)):
+        return sorted(path.name for path in model.iterdir())
+
+
+def test_the_folder_that_another_export_has_just_finished_with_is_not_made_again(tmp_path, monkeypatch, caplog):
+    (tmp_path / "m").mkdir()
+    caplog.set_level(logging.INFO, "tfq_llm.export")
+    with monkeypatch.context() as patch:
+        patch.setattr(new_version, "folders", lambda model: [model / ".1.unfinished"])  # as it was a moment ago
+        new_version._clear_away(tmp_path / "m")
+    assert list((tmp_path / "m").iterdir()) == []
+    assert not caplog.messages
+
+
+def test_a_folder_that_another_export_clears_away_before_it_is_locked_is_made_again(tmp_path, monkeypatch):
+    taken, cleared = new_version.taken, []
+
+    def after_it_was_cleared(lock: Path) -> object:
+        if not cleared:
+            cleared.append(lock.parent)
+            shutil.rmtree(lock.parent)
+            raise FileNotFoundError(lock)
+        return taken(lock)
+
+    monkeypatch.setattr(new_version, "taken", after_it_was_cleared)
+    assert new_folder(tmp_path / "m") == [".1.unfinished"]
+    assert cleared == [tmp_path / "m" / ".1.unfinished"]
+
+
+def test_only_folders_of_exports_are_cleared_away(tmp_path):
+    for name in (".2.bak", ".7.abcdefgh", ".1.unfinished"):
+        (tmp_path / "m" / name).mkdir(parents=True)
+        (tmp_path / "m" / name / "saved_model.pb").touch()
+    assert new_folder(tmp_path / "m") == [".1.unfinished", ".2.bak", ".7.abcdefgh"]
+    assert not (tmp_path / "m" / ".1.unfinished" / "saved_model.pb").exists()
+
+
+def test_a_folder_that_cannot_be_cleared_away_is_told(tmp_path, monkeypatch):
+    (tmp_path / "m" / ".5.unfinished").mkdir(parents=True)
+    monkeypatch.setattr(new_version, "taken", lambda lock: None)  # as one of another user
+    refused = pytest.raises(
+        InputError, match=r"another export is writing .*/m/5'.*If none is running, delete '.*/\.5\.unfinished'"
+    )
+    with refused, new_version.new_version(Destination.parsed(tmp_path / "m" / "5")):
+        pass

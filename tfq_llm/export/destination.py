@@ -36,7 +36,12 @@ class Destination:
             InputError: the version is not a whole number, the name cannot be part of an address, the version is there already, or
                 the directory is something else's.
         """
-        path = Path(to).expanduser().absolute()
+        try:
+            path = Path(to).expanduser().absolute()
+        except RuntimeError as error:
+            raise InputError(
+                f"there is no home directory for '{to}': give the whole path, or ./{to} for a name with '~'."
+            ) from error
         if _LOOKS_LIKE_A_VERSION.fullmatch(path.name):
             destination = cls(path.parent, parse_version(path.name))
         else:

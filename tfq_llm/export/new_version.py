@@ -20,7 +20,7 @@ from tfq_llm.locks import taken
 logger = logging.getLogger(__name__)
 
 _LOCK, _GROWING = "lock", "model"
-_HIDDEN = re.compile(r"\.[1-9][0-9]*\..+")
+_HIDDEN = re.compile(r"\.[1-9][0-9]*\.unfinished")
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,8 @@ def _clear_away(model: Path) -> None:
             if _is_locked(hidden, held):
                 size = sum(path.stat().st_size for path in hidden.rglob("*") if path.is_file())
                 shutil.rmtree(hidden)
-                logger.info("Deleted '%s', %.1f MB that an export left when it was killed.", hidden, size / 1e6)
+                if size:  # else it may be of one that has just ended well
+                    logger.info("Deleted '%s', %.1f MB that an export left when it was killed.", hidden, size / 1e6)
 
 
 def _taken(destination: Destination, held: ExitStack) -> tuple[int, Path]:
@@ -95,7 +96,7 @@ def _taken(destination: Destination, held: ExitStack) -> tuple[int, Path]:
             return number, hidden
     raise InputError(
         f"another export is writing '{destination.model / str(destination.version)}': wait for it, or leave the version out "
-        "for the next one."
+        f"for the next one. If none is running, delete '{hidden}', which one left."
     )
 
 
@@ -117,7 +118,12 @@ def _is_made(hidden: Path, held: ExitStack) -> bool:
 
 def _is_locked(hidden: Path, held: ExitStack) -> bool:
     """Locks a hidden folder until `held` ends, unless another process has locked it or deletes it."""
-    lock = taken(hidden / _LOCK)
+    if not hidden.is_dir():  # taking the lock would make it
+        return False
+    try:
+        lock = taken(hidden / _LOCK)
+    except (FileNotFoundError, FileExistsError):  # deleted, and perhaps made anew, at this very moment
+        return False
     if lock is not None:
         held.enter_context(lock)
     return lock is not None

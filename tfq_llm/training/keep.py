@@ -83,10 +83,7 @@ def keep_head(
 
 def _finished(path: Path) -> _Finished:
     run = RunDirectory(path)
-    run.check_version()
-    if not run.is_finished:
-        raise InputError(f"the run in '{path}' is not finished: run the 'tfq-llm train' command that began it again; it goes on.")
-    model = read_json(path / "model" / "model.json")
+    model = run.model()
     if model["encoder"] and model["encoder"]["weights"]:
         raise InputError(
             f"the run in '{path}' trained its sentence encoder, whose weights a small directory cannot hold: keep the run "

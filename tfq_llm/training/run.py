@@ -24,6 +24,8 @@ from tfq_llm.training.versions import versions
 from tfq_llm.yaml_settings import dump_yaml
 
 FOLDERS = ("history", "logs", "model", "state")
+MODEL_FACTS = {"head", "class_names", "encoder", "seen"}
+"""What model.json says."""
 
 
 @dataclass(frozen=True)
@@ -177,17 +179,44 @@ class RunDirectory:
     @property
     def is_finished(self) -> bool:
         """Whether the model is complete."""
-        return (self.path / "model" / "model.json").exists()
+        return self._model_file.exists()
+
+    @property
+    def _model_file(self) -> Path:
+        return self.path / "model" / "model.json"
+
+    def model(self) -> dict[str, Any]:
+        """What model.json says of the finished model.
+
+        Raises:
+            InputError: this is no run of this version, it is not finished, or the file is damaged.
+        """
+        self.check_version()
+        if not self.is_finished:
+            raise InputError(
+                f"the run in '{self.path}' is not finished: run the 'tfq-llm train' command that began it again; it goes on."
+            )
+        facts = read_json(self._model_file)
+        if not isinstance(facts, dict) or not set(facts) >= MODEL_FACTS:
+            raise self.damaged(self._model_file)
+        return facts
+
+    def damaged(self, file: Path) -> InputError:
+        """What to raise if a file of the finished model is not as it was written."""
+        return InputError(
+            f"the run in '{self.path}' is damaged: '{file.relative_to(self.path)}' is missing or not as it was written. Copy it "
+            "anew, or train again with another --run-dir."
+        )
 
     def finish(self, model: dict[str, Any]) -> None:
         """Writes the table, and model.json, which marks the run as finished."""
         results = self.results()
         write_text(self.path / "table.md", f"{results_table(results)}\n\n{verdict(results)}\n")
-        write_json(self.path / "model" / "model.json", model)
+        write_json(self._model_file, model)
 
     def clean(self) -> None:
         """Drops what only an unfinished run needs."""
-        needed = read_json(self.path / "model" / "model.json")["encoder"]
+        needed = self.model()["encoder"]
         for weights in (self.path / "model").glob("encoder-*.safetensors"):
             if needed is None or weights.name != needed["weights"]:
                 weights.unlink()
@@ -213,10 +242,14 @@ def read_json(path: Path) -> Any:
     """Reads JSON.
 
     Raises:
-        InputError: the file is damaged.
+        InputError: the file is missing or damaged.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(
+            f"cannot read '{path}' ({error.strerror or error}). Copy the run anew, or choose another one."
+        ) from error
     except ValueError as error:
         raise InputError(f"'{path}' is damaged: {error}. Choose another run directory.") from error
 

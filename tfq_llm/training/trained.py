@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import tensorflow as tf
@@ -20,7 +21,7 @@ from tfq_llm.data.duplicates import embedding_keys, text_key
 from tfq_llm.encoders import SentenceEncoder
 from tfq_llm.errors import InputError
 from tfq_llm.models import hybrid_classifier, predict_logits
-from tfq_llm.training.run import RunDirectory, read_json
+from tfq_llm.training.run import RunDirectory
 from tfq_llm.training.saved_head import SavedHead, is_saved_head
 
 logger = logging.getLogger(__name__)
@@ -81,19 +82,15 @@ def load_run(path: Path | str) -> TrainedModel:
 
     Raises:
         InputError: there is no run, it is not finished, it is of another version, or its sentence encoder is not on this machine;
-            or the saved head is damaged.
+            or the run or the saved head is damaged.
     """
     if is_saved_head(Path(path)):
         return _load_saved_head(Path(path))
     run = RunDirectory(Path(path))
     if not run.path.is_dir():
         raise _missing(run.path)
-    run.check_version()
-    if not run.is_finished:
-        raise InputError(f"the run in '{path}' is not finished: run the 'tfq-llm train' command that began it again; it goes on.")
-    facts = read_json(run.path / "model" / "model.json")
-    head = tf.keras.models.load_model(run.path / "model" / facts["head"])
-    encoder = _load_encoder(run, facts["encoder"])
+    facts = run.model()
+    head, encoder = _load_head(run, facts["head"]), _load_encoder(run, facts["encoder"])
     return TrainedModel(tuple(facts["class_names"]), head, encoder, frozenset(facts["seen"]))
 
 
@@ -150,6 +147,14 @@ def model_facts(
 ) -> dict[str, Any]:
     """What model.json says of a finished model, for `load_run`."""
     return {"head": run.head_file(state).name, "class_names": list(class_names), "encoder": encoder, "seen": list(seen)}
+
+
+def _load_head(run: RunDirectory, name: str) -> tf.keras.Model:
+    file = run.path / "model" / name
+    try:
+        return tf.keras.models.load_model(file)
+    except (OSError, ValueError, KeyError, NotImplementedError, BadZipFile) as error:  # whatever part of the file is damaged
+        raise run.damaged(file) from error
 
 
 def _load_encoder(run: RunDirectory, facts: dict[str, Any] | None) -> SentenceEncoder | None:
