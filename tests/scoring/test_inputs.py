@@ -12,7 +12,7 @@ from tests.scoring.doubles import texts, write_csv, write_jsonl
 from tfq_llm import InputError
 from tfq_llm.scoring import text_files
 from tfq_llm.scoring.chunks import chunks, memory, survey
-from tfq_llm.scoring.inputs import START, open_input
+from tfq_llm.scoring.inputs import START, Position, open_input
 
 pa = pytest.importorskip("pyarrow", reason="the extra [parquet] is not installed")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -137,6 +137,24 @@ def test_a_bad_row_of_a_parquet_is_told_and_the_next_one_is_read(value, problem,
     raw = pa.array([b"fine", value.encode() if isinstance(value, str) else value, b"fine"], pa.binary())
     pq.write_table(pa.table({"text": pa.Array.from_buffers(pa.string(), 3, raw.buffers())}), tmp_path / "a.parquet")
     bad_in_the_middle(tmp_path / "a.parquet", problem, 2)
+
+
+@pytest.mark.parametrize("kind", [pa.timestamp("us"), pa.timestamp("ms", "UTC"), pa.duration("ms")])
+def test_a_time_that_python_does_not_know_is_a_bad_row_of_a_parquet(kind, tmp_path):
+    when = pa.array([0, 2**60, None]).view(kind)
+    pq.write_table(pa.table({"text": ["fine"] * 3, "when": when}), tmp_path / "a.parquet")
+    bad_in_the_middle(tmp_path / "a.parquet", "the column 'when' holds a value that Python has none for", 2)
+
+
+def test_rows_that_are_passed_over_are_not_looked_at(tmp_path, monkeypatch):
+    from tfq_llm.scoring import parquet
+
+    pq.write_table(pa.table({"text": texts(200)}), tmp_path / "a.parquet", row_group_size=200)
+    given, made = open_input(tmp_path / "a.parquet"), []
+    records = parquet._records
+    monkeypatch.setattr(parquet, "_records", lambda batch: made.append(batch.num_rows) or records(batch))
+    assert [row.text for row in given.rows(Position(190, 190))] == texts(200)[190:]
+    assert sum(made) < 50
 
 
 def bad_in_the_middle(path: Path, problem: str, number: int) -> None:

@@ -172,6 +172,21 @@ def test_what_is_no_number_is_null_in_json(tmp_path):
     assert (row["id"], row["when"]) == (None, "2020-01-01 00:00:00")
 
 
+@pytest.mark.parametrize("output", [".csv", ".jsonl", ".parquet"])
+def test_half_a_surrogate_pair_in_a_kept_column_is_a_question_mark(output, tmp_path):
+    path = tmp_path / "texts.jsonl"
+    path.write_text('{"text": "a", "note": "\\ud83d!", "tags": {"x": ["\\ud83d"]}}\n')
+    score(make(path, output, keep_columns=True))
+    row = read(tmp_path / f"scored{output}").iloc[0]
+    assert (row["note"], row["tags"]) == ("?!", {"x": ["?"]} if output == ".jsonl" else '{"x": ["?"]}')
+
+
+def test_half_a_surrogate_pair_in_a_name_of_a_column_is_no_parquet(tmp_path):
+    (tmp_path / "texts.jsonl").write_text('{"text": "a", "\\ud83d": 1}\n')
+    with pytest.raises(InputError, match=r"'\\ud83d' has one half of a surrogate pair in its name.*rename it"):
+        score(make(tmp_path / "texts.jsonl", ".parquet", keep_columns=True))
+
+
 def test_without_keep_columns_a_row_is_found_by_its_number(given):
     score(make(given))
     frame = expect_all(given.with_name("scored.csv"))
