@@ -32,10 +32,12 @@ class Scorer(Protocol):
     """A model of texts.
 
     Attributes:
+        path: the directory it was loaded from: of a model with versions, that of one version.
         class_names: in the order of the probabilities.
         fingerprint: of all that decides what it says, the same on every machine.
     """
 
+    path: Path
     class_names: tuple[str, ...]
     fingerprint: str
 
@@ -68,7 +70,7 @@ class RunScorer:
             raise InputError(
                 f"'{path}' was trained on given embeddings, so it cannot score texts: give a model with a sentence encoder."
             )
-        self._head, self._encoder = trained, trained.encoder
+        self.path, self._head, self._encoder = path, trained, trained.encoder
         self.class_names, self.fingerprint = trained.class_names, _fingerprint(trained)
 
     def score(self, texts: Sequence[str]) -> Scores:
@@ -89,7 +91,7 @@ class ExportedScorer:
             raise InputError(
                 f"the model in '{model.path}' is a head alone, so it cannot score texts: export one without --head-only."
             )
-        self._model = model
+        self.path, self._model = model.path, model
         self.class_names, self.fingerprint = model.class_names, digest
 
     def score(self, texts: Sequence[str]) -> Scores:

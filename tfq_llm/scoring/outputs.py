@@ -33,11 +33,13 @@ class Output(Protocol):
     def rows(self, rows: Sequence[Row], probabilities: np.ndarray) -> bytes:
         """Rows, with class probabilities [rows, classes]."""
 
-    def finished(self, working: Path) -> Path:
-        """Where the finished file is until it is moved to its place: beside the working file, or that itself."""
-
     def finish(self, working: Path) -> None:
         """Makes the finished file of what was appended to the working file, in one step."""
+
+
+def finished_file(target: Path, working: Path) -> Path:
+    """Where the finished file is until it is moved to its place: beside the working file, or that itself."""
+    return working.with_name(WHOLE) if target.suffix.lower() == ".parquet" else working
 
 
 def make_output(target: Path, given: Input, class_names: Sequence[str], keep_columns: bool) -> Output:
@@ -79,9 +81,6 @@ class _Text:
 
     def __init__(self, kept: Sequence[str], class_names: Sequence[str]) -> None:
         self._kept, self._class_names = kept, class_names
-
-    def finished(self, working: Path) -> Path:
-        return working
 
     def finish(self, working: Path) -> None:
         pass
@@ -142,11 +141,8 @@ class ParquetOutput:
             records.append(record | dict(zip(self._probabilities, given, strict=True)))
         return self._parquet.stream_of(self._schema, records)
 
-    def finished(self, working: Path) -> Path:
-        return working.with_name(WHOLE)
-
     def finish(self, working: Path) -> None:
-        with atomic_file(self.finished(working)) as temporary:
+        with atomic_file(working.with_name(WHOLE)) as temporary:
             self._parquet.write_parquet(working, self._schema, temporary)
 
 
