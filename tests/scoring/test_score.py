@@ -319,14 +319,15 @@ def test_a_cluster_scores_with_the_version_that_was_loaded_here(given, tmp_path,
     expect_all(wanted.output)
 
 
-def test_an_input_that_changes_meanwhile_is_noticed(given, monkeypatch):
+@pytest.mark.parametrize("change", [lambda path: os.utime(path, (1, 1)), lambda path: path.unlink(missing_ok=True)])
+def test_an_input_that_changes_meanwhile_is_noticed(change, given, monkeypatch):
     class Changes(Checksums):
         def score(self, texts):
-            os.utime(given, (1, 1))
+            change(given)
             return super().score(texts)
 
     monkeypatch.setattr(job, "load_scorer", lambda path: Changes())
-    with pytest.raises(InputError, match="changed while it was scored"):
+    with pytest.raises(InputError, match="changed or was deleted while it was scored"):
         score(make(given))
     assert not given.with_name("scored.csv").exists()
 

@@ -235,10 +235,13 @@ def _listed(chunk: Chunk) -> bytes:
 
 @contextmanager
 def _unchanged(path: Path) -> Iterator[Any]:
-    """Yields a function that raises InputError if a file changed since."""
+    """Yields a function that raises InputError if a file changed since, or is gone."""
 
-    def stamp() -> tuple[int, int]:
-        found = path.stat()
+    def stamp() -> tuple[int, int] | None:
+        try:
+            found = path.stat()
+        except OSError:
+            return None
         return found.st_size, found.st_mtime_ns
 
     before = stamp()
@@ -246,8 +249,8 @@ def _unchanged(path: Path) -> Iterator[Any]:
     def check() -> None:
         if stamp() != before:
             raise InputError(
-                f"'{path}' changed while it was scored, so that its rows are not of one file: delete the directory beside the "
-                "output and score it anew."
+                f"'{path}' changed or was deleted while it was scored, so its rows are not of one file: delete the directory "
+                "beside the output and score it anew."
             )
 
     yield check
