@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
 from pathlib import Path
@@ -182,6 +183,35 @@ def test_quotation_marks_that_do_not_match_end_the_file(tmp_path, monkeypatch):
     (tmp_path / "a.csv").write_text("text\nfine\n" + "x" * 101)
     with pytest.raises(InputError, match=r"row 3: the line is longer than 100 bytes"):
         list(open_input(tmp_path / "a.csv").rows())
+
+
+def test_a_line_that_is_too_long_is_a_bad_row_of_a_jsonl(tmp_path, monkeypatch):
+    monkeypatch.setattr(text_files, "MAX_LINE", 100)
+    path = tmp_path / "a.jsonl"
+    for end in ("\n", "\r\n"):
+        long = json.dumps({"text": "x" * 250})
+        path.write_text(f'{{"text": "fine"}}{end}{long}{end}{{"text": "fine"}}{end}', newline="")
+        bad_in_the_middle(path, "the line is longer than 100 bytes", 2)
+        *_, bad, last = open_input(path).rows()
+        assert list(open_input(path).rows(bad.after)) == [last]
+    path.write_text('{"text": "fine"}\n' + "x" * 101)
+    assert [row.problem for row in open_input(path).rows()] == [None, "the line is longer than 100 bytes."]
+    path.write_text("x" * 101 + '\n{"text": "fine"}\n')
+    with pytest.raises(InputError, match="row 1: the line is longer than 100 bytes"):
+        open_input(path)
+
+
+def test_a_field_that_is_too_long_is_told_as_one(tmp_path, monkeypatch):
+    limit = csv.field_size_limit(200)
+    monkeypatch.setattr(text_files, "MAX_LINE", 100)
+    (tmp_path / "a.csv").write_text('text\nfine\n"' + "many lines\n" * 30 + '"\n')
+    try:
+        with pytest.raises(
+            InputError, match=r"row 3: a field is longer than 100 characters, or a quotation mark before it is never"
+        ):
+            survey(open_input(tmp_path / "a.csv"), all_columns=False, skip_bad_rows=True)
+    finally:
+        csv.field_size_limit(limit)
 
 
 @pytest.mark.parametrize(
