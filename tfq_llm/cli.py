@@ -228,7 +228,9 @@ def encoders_build(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command line and returns its exit code: 0, 1 when a service fails, 2 for bad input, 130 or 143 when stopped."""
+    """Runs the command line and returns its exit code: 0, 1 when a service fails, 2 for bad input or what the system refuses, 130
+    or 143 when stopped.
+    """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("absl").setLevel(logging.ERROR)
     command: Any = typer.main.get_command(app)
@@ -240,6 +242,11 @@ def main(arguments: list[str] | None = None) -> int:
     except ServiceError as error:
         print(f"tfq-llm: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        if not error.strerror:  # not of the system
+            raise
+        print(f"tfq-llm: {error.strerror}{f': {error.filename!r}' if error.filename else ''}.", file=sys.stderr)
+        return 2
     except typer.TyperException as error:
         usage_error: Any = error
         usage_error.show()

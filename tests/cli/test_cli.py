@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import signal
@@ -249,6 +250,27 @@ def test_bad_arguments_get_one_clear_message_and_code_2(arguments, message, tfq_
     assert said.startswith("tfq-llm: ")
     assert message.format(bad=bad_files) in said
     assert printed == ""
+
+
+def test_what_the_system_refuses_is_told_with_the_file(tfq_llm):
+    review = "a text where the model should be: " + "long " * 60
+    assert tfq_llm("predict", review, "another", expect=2)[1].startswith(f"tfq-llm: File name too long: '{review}")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(OSError(errno.ENOSPC, "No space left on device"), 2), (BrokenPipeError(errno.EPIPE, "Broken pipe"), 1)]
+)
+def test_errors_of_the_system_are_no_tracebacks(error, code, capsys, monkeypatch):
+    def fails(*_arguments: object, **_settings: object) -> str:
+        raise error
+
+    monkeypatch.setattr("tfq_llm.pipelines.draw.draw", fails)
+    try:
+        found = main(["draw", "demo"])
+    except SystemExit as ended:  # nobody reads what is printed, as with `tfq-llm … | head`
+        found = ended.code
+    assert found == code
+    assert capsys.readouterr().err == ("tfq-llm: No space left on device.\n" if code == 2 else "")
 
 
 def test_a_wrong_command_is_answered_with_the_right_one(tfq_llm):

@@ -226,6 +226,25 @@ def test_a_spoilt_directory_is_refused(how, copied):
         exported.load(copied)
 
 
+@pytest.mark.parametrize("closed", [["manifest.json", "saved_model.pb"], ["saved_model.pb"]])
+def test_a_version_that_nobody_may_look_into_is_not_complete(closed, tmp_path, monkeypatch, caplog):
+    for version in ("1", "2"):
+        (tmp_path / version).mkdir()
+        (tmp_path / version / "saved_model.pb").write_text("a model")
+        write_manifest(tmp_path / version)
+    stat = Path.stat
+
+    def refused(path: Path, **settings: bool) -> os.stat_result:
+        if path.parent == tmp_path / "2" and path.name in closed:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return stat(path, **settings)
+
+    monkeypatch.setattr(Path, "stat", refused)
+    assert exported.is_exported(tmp_path)
+    assert exported.version_directory(tmp_path) == tmp_path / "1"
+    assert "2' is not complete" in caplog.text
+
+
 def test_what_is_no_directory_of_a_model(tmp_path):
     with pytest.raises(InputError, match="there is no directory"):
         exported.load(tmp_path / "none")

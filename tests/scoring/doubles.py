@@ -22,6 +22,9 @@ class Checksums:
     class_names = ("even", "odd")
     fingerprint = "checksums"
 
+    def __init__(self, path: Path = Path("model")) -> None:
+        self.path = path
+
     def score(self, texts: Sequence[str]) -> Scores:
         odd = np.array([odd_share(text) for text in texts], np.float32)
         return Scores(np.stack([1 - odd, odd], axis=1), sum(len(text) > 20 for text in texts))

@@ -23,7 +23,7 @@ ROWS = 60
 @pytest.fixture
 def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Texts, and a model that any reader can follow in the place of the one in `tmp_path / "model"`."""
-    monkeypatch.setattr(job, "load_scorer", lambda path: Checksums())
+    monkeypatch.setattr(job, "load_scorer", Checksums)
     monkeypatch.setattr("tfq_llm.scoring.cluster.score_texts", slow_checksums)
     (tmp_path / "model").mkdir()
     return write_csv(tmp_path / "texts.csv", ROWS)

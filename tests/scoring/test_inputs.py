@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from tests.scoring.doubles import texts, write_csv, write_jsonl
 from tfq_llm import InputError
 from tfq_llm.scoring import text_files
 from tfq_llm.scoring.chunks import chunks, memory, survey
-from tfq_llm.scoring.inputs import START, open_input
+from tfq_llm.scoring.inputs import START, Position, open_input
 
 pa = pytest.importorskip("pyarrow", reason="the extra [parquet] is not installed")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -139,6 +140,24 @@ def test_a_bad_row_of_a_parquet_is_told_and_the_next_one_is_read(value, problem,
     bad_in_the_middle(tmp_path / "a.parquet", problem, 2)
 
 
+@pytest.mark.parametrize("kind", [pa.timestamp("us"), pa.timestamp("ms", "UTC"), pa.duration("ms")])
+def test_a_time_that_python_does_not_know_is_a_bad_row_of_a_parquet(kind, tmp_path):
+    when = pa.array([0, 2**60, None]).view(kind)
+    pq.write_table(pa.table({"text": ["fine"] * 3, "when": when}), tmp_path / "a.parquet")
+    bad_in_the_middle(tmp_path / "a.parquet", "the column 'when' holds a value that Python has none for", 2)
+
+
+def test_rows_that_are_passed_over_are_not_looked_at(tmp_path, monkeypatch):
+    from tfq_llm.scoring import parquet
+
+    pq.write_table(pa.table({"text": texts(200)}), tmp_path / "a.parquet", row_group_size=200)
+    given, made = open_input(tmp_path / "a.parquet"), []
+    records = parquet._records
+    monkeypatch.setattr(parquet, "_records", lambda batch: made.append(batch.num_rows) or records(batch))
+    assert [row.text for row in given.rows(Position(190, 190))] == texts(200)[190:]
+    assert sum(made) < 50
+
+
 def bad_in_the_middle(path: Path, problem: str, number: int) -> None:
     given = open_input(path)
     first, bad, last = given.rows()
@@ -164,6 +183,35 @@ def test_quotation_marks_that_do_not_match_end_the_file(tmp_path, monkeypatch):
     (tmp_path / "a.csv").write_text("text\nfine\n" + "x" * 101)
     with pytest.raises(InputError, match=r"row 3: the line is longer than 100 bytes"):
         list(open_input(tmp_path / "a.csv").rows())
+
+
+def test_a_line_that_is_too_long_is_a_bad_row_of_a_jsonl(tmp_path, monkeypatch):
+    monkeypatch.setattr(text_files, "MAX_LINE", 100)
+    path = tmp_path / "a.jsonl"
+    for end in ("\n", "\r\n"):
+        long = json.dumps({"text": "x" * 250})
+        path.write_text(f'{{"text": "fine"}}{end}{long}{end}{{"text": "fine"}}{end}', newline="")
+        bad_in_the_middle(path, "the line is longer than 100 bytes", 2)
+        *_, bad, last = open_input(path).rows()
+        assert list(open_input(path).rows(bad.after)) == [last]
+    path.write_text('{"text": "fine"}\n' + "x" * 101)
+    assert [row.problem for row in open_input(path).rows()] == [None, "the line is longer than 100 bytes."]
+    path.write_text("x" * 101 + '\n{"text": "fine"}\n')
+    with pytest.raises(InputError, match="row 1: the line is longer than 100 bytes"):
+        open_input(path)
+
+
+def test_a_field_that_is_too_long_is_told_as_one(tmp_path, monkeypatch):
+    limit = csv.field_size_limit(200)
+    monkeypatch.setattr(text_files, "MAX_LINE", 100)
+    (tmp_path / "a.csv").write_text('text\nfine\n"' + "many lines\n" * 30 + '"\n')
+    try:
+        with pytest.raises(
+            InputError, match=r"row 3: a field is longer than 100 characters, or a quotation mark before it is never"
+        ):
+            survey(open_input(tmp_path / "a.csv"), all_columns=False, skip_bad_rows=True)
+    finally:
+        csv.field_size_limit(limit)
 
 
 @pytest.mark.parametrize(

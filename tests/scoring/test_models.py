@@ -12,7 +12,7 @@ from tests.support import write_reviews
 from tfq_llm import InputError, data, load_run
 from tfq_llm.cli import main
 from tfq_llm.export import Provenance, export_model
-from tfq_llm.scoring import Job, score
+from tfq_llm.scoring import Job, models, score
 from tfq_llm.scoring.models import RunScorer, load_scorer
 
 
@@ -68,6 +68,34 @@ def test_a_fingerprint_is_that_of_weights_and_settings(model):
     assert RunScorer(load_run(model), model).fingerprint == before
     trained.head.set_weights([weight + 1e-6 for weight in trained.head.get_weights()])
     assert RunScorer(trained, model).fingerprint != before
+
+
+@pytest.mark.parametrize("files", [["head.json", "MANIFEST.json"], ["model/model.json", "model/head-raw.keras"]])
+def test_a_saved_head_or_run_that_was_replaced_is_loaded_anew(files, tmp_path, monkeypatch):
+    loaded = []
+    monkeypatch.setattr(models, "load_run", loaded.append)
+    monkeypatch.setattr(models, "RunScorer", lambda trained, path: len(loaded))
+
+    def write(directory: Path) -> None:
+        for name in files:
+            (directory / name).parent.mkdir(parents=True, exist_ok=True)
+            (directory / name).write_text("as large as the other")
+
+    write(tmp_path / "model-of-reviews")
+    assert [load_scorer(tmp_path / "model-of-reviews") for _ in range(2)] == [1, 1]
+    write(tmp_path / "newer")
+    (tmp_path / "model-of-reviews").rename(tmp_path / "former")
+    (tmp_path / "newer").rename(tmp_path / "model-of-reviews")
+    assert [load_scorer(tmp_path / "model-of-reviews") for _ in range(2)] == [2, 2]
+
+
+def test_an_exported_model_without_a_complete_version_says_what_is_wrong(tmp_path):
+    given = write_reviews(tmp_path / "reviews.csv", 3)
+    (tmp_path / "m" / "1").mkdir(parents=True)
+    (tmp_path / "m" / "1" / "manifest.json").write_text('{"format": 1, "files": {"saved_model.pb": {"bytes": 9}}}')
+    (tmp_path / "m" / "2").mkdir()
+    with pytest.raises(InputError, match=r"m/2' is not an exported model: it has no manifest\.json"):
+        score(Job(tmp_path / "m", given, tmp_path / "scored.csv"))
 
 
 def test_a_directory_that_is_no_model_is_refused(tmp_path):

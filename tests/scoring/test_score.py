@@ -10,18 +10,21 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
+from shutil import rmtree
 
 import numpy as np
 import pytest
 
 from tests.scoring.doubles import Checksums, odd_share, texts, write_csv, write_jsonl
 from tfq_llm import InputError
+from tfq_llm.exported import version_directory
 from tfq_llm.scoring import Job, chunks, job, score
 from tfq_llm.scoring.inputs import open_input
 from tfq_llm.scoring.journal import JOURNAL, Journal, begun
+from tfq_llm.scoring.workers import Here
 
 pytest.importorskip("pyarrow", reason="the extra [parquet] is not installed")
 import pandas as pd
@@ -172,6 +175,21 @@ def test_what_is_no_number_is_null_in_json(tmp_path):
     assert (row["id"], row["when"]) == (None, "2020-01-01 00:00:00")
 
 
+@pytest.mark.parametrize("output", [".csv", ".jsonl", ".parquet"])
+def test_half_a_surrogate_pair_in_a_kept_column_is_a_question_mark(output, tmp_path):
+    path = tmp_path / "texts.jsonl"
+    path.write_text('{"text": "a", "note": "\\ud83d!", "tags": {"x": ["\\ud83d"]}}\n')
+    score(make(path, output, keep_columns=True))
+    row = read(tmp_path / f"scored{output}").iloc[0]
+    assert (row["note"], row["tags"]) == ("?!", {"x": ["?"]} if output == ".jsonl" else '{"x": ["?"]}')
+
+
+def test_half_a_surrogate_pair_in_a_name_of_a_column_is_no_parquet(tmp_path):
+    (tmp_path / "texts.jsonl").write_text('{"text": "a", "\\ud83d": 1}\n')
+    with pytest.raises(InputError, match=r"'\\ud83d' has one half of a surrogate pair in its name.*rename it"):
+        score(make(tmp_path / "texts.jsonl", ".parquet", keep_columns=True))
+
+
 def test_without_keep_columns_a_row_is_found_by_its_number(given):
     score(make(given))
     frame = expect_all(given.with_name("scored.csv"))
@@ -244,14 +262,72 @@ def test_another_input_model_or_format_is_refused(given, monkeypatch):
     expect_all(given.with_name("scored.csv"))
 
 
-def test_an_input_that_changes_meanwhile_is_noticed(given, monkeypatch):
+def write_version(model: Path, version: int, name: str) -> None:
+    (model / str(version)).mkdir(parents=True)
+    (model / str(version) / "manifest.json").write_text(name)
+
+
+class Versioned(Checksums):
+    """The newest version of a model, unless a path names one; its manifest is its fingerprint."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(version_directory(path))
+        self.fingerprint = (self.path / "manifest.json").read_text()
+
+
+def test_it_goes_on_with_the_version_that_it_was_begun_with(given, tmp_path, monkeypatch):
+    wanted = replace(make(given), model=tmp_path / "served")
+    write_version(wanted.model, 1, "first")
+
+    class Stops(Versioned):
+        def score(self, given):
+            raise StoppedError
+
+    def begin_with(version: int) -> None:
+        monkeypatch.setattr(job, "load_scorer", Stops)
+        with pytest.raises(StoppedError):
+            score(wanted)
+        write_version(wanted.model, version + 1, f"version {version + 1}")
+        monkeypatch.setattr(job, "load_scorer", Versioned)
+
+    begin_with(1)
+    score(wanted)
+    wanted.output.unlink()
+    # A new scoring is one of the newest version. If that is not what it was, the message says which it was.
+    begin_with(2)
+    version = wanted.model / "2"
+    for spoil in (lambda: (version / "manifest.json").write_text("another"), lambda: rmtree(version)):
+        spoil()
+        with pytest.raises(InputError, match=r"another model.*begun with version 2 of '.*served', which is gone or has changed"):
+            score(wanted)
+
+
+def test_a_cluster_scores_with_the_version_that_was_loaded_here(given, tmp_path, monkeypatch):
+    wanted = replace(make(given), model=tmp_path / "served", cluster="auto")
+    write_version(wanted.model, 1, "first")
+
+    class Machines(nullcontext):
+        def __init__(self, address: str, model: Path, fingerprint: str) -> None:
+            write_version(wanted.model, 2, "newer")
+            scorer = Versioned(model)
+            assert scorer.fingerprint == fingerprint
+            super().__init__(Here(scorer))
+
+    monkeypatch.setattr(job, "load_scorer", Versioned)
+    monkeypatch.setattr("tfq_llm.scoring.cluster.RayWorkers", Machines)
+    score(wanted)
+    expect_all(wanted.output)
+
+
+@pytest.mark.parametrize("change", [lambda path: os.utime(path, (1, 1)), lambda path: path.unlink(missing_ok=True)])
+def test_an_input_that_changes_meanwhile_is_noticed(change, given, monkeypatch):
     class Changes(Checksums):
         def score(self, texts):
-            os.utime(given, (1, 1))
+            change(given)
             return super().score(texts)
 
     monkeypatch.setattr(job, "load_scorer", lambda path: Changes())
-    with pytest.raises(InputError, match="changed while it was scored"):
+    with pytest.raises(InputError, match="changed or was deleted while it was scored"):
         score(make(given))
     assert not given.with_name("scored.csv").exists()
 
@@ -261,6 +337,44 @@ def test_an_output_that_is_there_is_left_alone(given):
     with pytest.raises(InputError, match=r"scored.csv' exists"):
         score(make(given))
     assert given.with_name("scored.csv").read_text() == "mine"
+
+
+def test_a_list_of_bad_rows_that_is_there_is_left_alone(tmp_path):
+    wanted = make(with_a_bad_row(tmp_path), skip_bad_rows=True)
+
+    def refused(message: str) -> None:
+        with pytest.raises(InputError, match=rf"bad-rows\.jsonl' exists{message}"):
+            score(wanted)
+        assert wanted.bad_rows.read_text() == "mine"
+
+    wanted.bad_rows.write_text("mine")
+    refused(": delete it")
+    assert nothing_left(tmp_path)
+    wanted.bad_rows.unlink()
+    score(wanted)
+    # Nor does a list of an earlier file stay beside one that has all rows.
+    wanted.output.unlink()
+    wanted.input.write_text(json.dumps({"text": "mended"}))
+    wanted.bad_rows.write_text("mine")
+    refused(": delete it")
+
+
+def test_a_list_of_bad_rows_that_appears_meanwhile_is_left_alone_and_no_row_is_lost(tmp_path, monkeypatch):
+    wanted = make(with_a_bad_row(tmp_path), skip_bad_rows=True)
+
+    class Slow(Checksums):
+        def score(self, texts):
+            wanted.bad_rows.write_text("another's")
+            return super().score(texts)
+
+    monkeypatch.setattr(job, "load_scorer", Slow)
+    for _ in range(2):
+        with pytest.raises(InputError, match=rf"bad-rows.jsonl' exists and is not .*the {ROWS} rows in .* are kept"):
+            score(wanted)
+        assert (wanted.bad_rows.read_text(), wanted.output.exists()) == ("another's", False)
+    wanted.bad_rows.unlink()
+    assert score(wanted).found == ROWS
+    expect_all_but_the_bad_row(wanted)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])

@@ -39,12 +39,20 @@ def verify_manifest(directory: Path) -> None:
         raise InputError(f"cannot read the exported model in '{directory}': {error.strerror} ({error.filename}).") from error
 
 
+def has_manifest(directory: Path) -> bool:
+    """Whether a directory has a manifest; False if nobody may look into it, as with a directory of another user."""
+    try:
+        return (directory / MANIFEST).exists()
+    except OSError:
+        return False
+
+
 def is_complete(directory: Path) -> bool:
     """Whether a directory has its manifest and all files that this lists, in full size; False while it is being copied.
 
     Contents are not looked at, and a manifest that cannot be read counts: `verify_manifest` says what is wrong with these.
     """
-    if not (directory / MANIFEST).exists():
+    if not has_manifest(directory):
         return False
     try:
         listed = _listed(directory)
@@ -54,7 +62,10 @@ def is_complete(directory: Path) -> bool:
 
 
 def _size(path: Path) -> int | None:
-    return path.stat().st_size if path.is_file() else None
+    try:
+        return path.stat().st_size if path.is_file() else None
+    except OSError:
+        return None
 
 
 def check_format(given: Any, path: Path) -> None:

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from tfq_llm.errors import InputError
-from tfq_llm.exported.manifest import MANIFEST, is_complete
+from tfq_llm.exported.manifest import MANIFEST, has_manifest, is_complete
 
 logger = logging.getLogger(__name__)
 
@@ -48,9 +48,12 @@ def model_versions(directory: Path) -> tuple[int, ...]:
 
 def is_exported(path: Path) -> bool:
     """Whether a directory is an exported model, or holds versions of one."""
-    if not path.is_dir():
+    try:
+        if not path.is_dir():
+            return False
+    except OSError:  # the name is too long, say
         return False
-    return (path / MANIFEST).exists() or any((path / str(version) / MANIFEST).exists() for version in model_versions(path))
+    return has_manifest(path) or any(has_manifest(path / str(version)) for version in model_versions(path))
 
 
 def version_directory(path: Path) -> Path:
@@ -65,7 +68,7 @@ def version_directory(path: Path) -> Path:
         raise InputError(
             f"there is no directory '{path}': export a model with 'tfq-llm export RUN --to {path}', or check the path."
         )
-    if (path / MANIFEST).exists():
+    if has_manifest(path):
         return path
     versions = model_versions(path)
     if not versions:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from tfq_llm import exported
 from tfq_llm.cache import file_digest, to_disk
 from tfq_llm.checks import whole_number
 from tfq_llm.errors import InputError
@@ -21,7 +22,7 @@ from tfq_llm.scoring.chunks import Chunk, chunks, survey
 from tfq_llm.scoring.inputs import Input, open_input
 from tfq_llm.scoring.journal import JOURNAL, ROWS, Journal, State, begun, check_same, locked
 from tfq_llm.scoring.models import Scorer, Scores, load_scorer
-from tfq_llm.scoring.outputs import Output, make_output
+from tfq_llm.scoring.outputs import Output, finished_file, make_output
 from tfq_llm.scoring.workers import Here, Workers
 
 logger = logging.getLogger(__name__)
@@ -32,9 +33,10 @@ class Job:
     """What is scored.
 
     Attributes:
-        model: an exported model, a finished run or a saved head.
+        model: an exported model, a finished run or a saved head. Of a model with versions it is the newest, and when a scoring
+            goes on, the one that it was begun with.
         input: a `.csv`, `.jsonl` or `.parquet` file with a text a row.
-        output: a file of one of these kinds, which must not be there yet.
+        output: a file of one of these kinds, which must not be there yet, nor may a list of bad rows beside it.
         text_column: the column of the texts; default: the one called "text" or "sentence".
         keep_columns: write the input's columns too.
         skip_bad_rows: leave rows out that cannot be scored, and list them in a file beside the output.
@@ -60,6 +62,11 @@ class Job:
     def bad_rows(self) -> Path:
         """Where the rows are listed that were left out."""
         return self.output.with_name(f"{self.output.name}.bad-rows.jsonl")
+
+    @property
+    def finished(self) -> Path:
+        """Where the finished file is until it is moved to its place."""
+        return finished_file(self.output, self.working / ROWS)
 
 
 @dataclass(frozen=True)
@@ -89,8 +96,8 @@ def score(job: Job) -> Summary:
     if not job.output.parent.is_dir():
         raise InputError(f"there is no directory '{job.output.parent}' to write '{job.output.name}' to.")
     if not job.working.exists():
-        _refuse_existing(job)
-    scorer = load_scorer(job.model)
+        _refuse_existing(job, [job.output, job.bad_rows])
+    scorer = _scorer(job)
     output = make_output(job.output, given, scorer.class_names, job.keep_columns)
     with locked(job.working), _unchanged(job.input) as check:
         journal = _opened(job, given, scorer, output)
@@ -105,6 +112,33 @@ def score(job: Job) -> Summary:
     return Summary(journal.state, found, scorer.class_names)
 
 
+def _scorer(job: Job) -> Scorer:
+    """The model; of one with versions the one that goes on with what it began, as long as it is there and the same."""
+    there = _to_go_on(job)
+    version = there[1].get("version") if there else None
+    if there and version and exported.is_exported(job.model / version):
+        scorer = load_scorer(job.model / version)
+        if scorer.fingerprint == there[0].get("model"):
+            return scorer
+    return load_scorer(job.model)
+
+
+def _to_go_on(job: Job) -> tuple[dict[str, Any], dict[str, Any], State] | None:
+    """What was begun, unless it was finished and its file has been moved or changed since."""
+    there = begun(job.working)
+    if there is None or not _is_delivered(job, there[2]):
+        return there
+    return there if job.output.exists() and file_digest(job.output) == there[2].digest else None
+
+
+def _is_delivered(job: Job, state: State) -> bool:
+    """Whether the finished file was moved to its place.
+
+    Its digest is written down before, so a file that is neither here nor there was moved by others.
+    """
+    return state.digest is not None and not job.finished.exists()
+
+
 def _opened(job: Job, given: Input, scorer: Scorer, output: Output) -> Journal:
     """The journal of what was begun, or a new one."""
     identity = {
@@ -114,23 +148,15 @@ def _opened(job: Job, given: Input, scorer: Scorer, output: Output) -> Journal:
         "choice of columns": job.keep_columns,
         "format": job.output.suffix.lower(),
     }
-    there = begun(job.working)
-    # The digest is written down before the finished file is moved, so a file that is neither here nor there was moved by others.
-    if there and there[2].digest and not output.finished(job.working / ROWS).exists():
-        if not job.output.exists() or file_digest(job.output) != there[2].digest:
-            logger.info("'%s' was finished and has been moved or changed since, so this is a new scoring", job.output)
-            (job.working / JOURNAL).unlink()
-            there = None
-    elif there:
-        _refuse_existing(job, there[2].rows)
+    there = _to_go_on(job)
     if there is None:
-        _refuse_existing(job)
-        surveyed = survey(given, all_columns=job.keep_columns, skip_bad_rows=job.skip_bad_rows)
-        journal = Journal(job.working, identity, surveyed._asdict(), State(counts=(0,) * len(scorer.class_names)))
-        journal.append(journal.state, output.begin(), b"")
-        return journal
+        return _new_journal(job, given, scorer, output, identity)
     was, facts, state = there
-    check_same(job.working, was, identity)
+    if not _is_delivered(job, state):
+        _refuse_existing(job, [job.output], state.rows)
+    version = facts.get("version")
+    hint = f" It was begun with version {version} of '{job.model}', which is gone or has changed." if version else ""
+    check_same(job.working, was, identity, {"model": hint})
     if facts["bad"] and not job.skip_bad_rows:
         raise InputError(f"'{job.working}' was begun with --skip-bad-rows: give it again, or delete that directory.")
     if not state.is_complete:
@@ -138,30 +164,41 @@ def _opened(job: Job, given: Input, scorer: Scorer, output: Output) -> Journal:
     return Journal(job.working, identity, facts, state)
 
 
-def _refuse_existing(job: Job, kept: int = 0) -> None:
-    if not job.output.exists():
+def _new_journal(job: Job, given: Input, scorer: Scorer, output: Output, identity: dict[str, Any]) -> Journal:
+    if (job.working / JOURNAL).exists():
+        logger.info("'%s' was finished and has been moved or changed since, so this is a new scoring", job.output)
+        (job.working / JOURNAL).unlink()
+    _refuse_existing(job, [job.output, job.bad_rows])
+    surveyed = survey(given, all_columns=job.keep_columns, skip_bad_rows=job.skip_bad_rows)
+    facts = {**surveyed._asdict(), "version": scorer.path.name if scorer.path.parent == job.model else None}
+    journal = Journal(job.working, identity, facts, State(counts=(0,) * len(scorer.class_names)))
+    journal.append(journal.state, output.begin(), b"")
+    return journal
+
+
+def _refuse_existing(job: Job, places: Sequence[Path], kept: int = 0) -> None:
+    """Raises InputError if a file is where one of ours will be; `kept` rows are scored already."""
+    path = next((place for place in places if place.exists()), None)
+    if path is None:
         return
     if not kept:
-        raise InputError(f"'{job.output}' exists: delete it, or give another --output.")
+        raise InputError(f"'{path}' exists: delete it, or give another --output.")
     raise InputError(
-        f"'{job.output}' exists and is not what is scored here: move it away and give the same command again, which goes on; the "
+        f"'{path}' exists and is not what is scored here: move it away and give the same command again, which goes on; the "
         f"{kept:,} rows in '{job.working}' are kept."
     )
 
 
 def _deliver(job: Job, journal: Journal, output: Output) -> None:
-    """Moves the finished file to its place, unless that was done before, and deletes the working files."""
-    finished = output.finished(journal.rows_file)
+    """Moves the finished files to their places, unless that was done before, and deletes the working files."""
     if journal.state.digest is None:
         output.finish(journal.rows_file)
-        journal.append(replace(journal.state, digest=file_digest(finished)), b"", b"")
-    is_here = finished.exists()
-    if is_here:
-        _refuse_existing(job, journal.state.rows)
-    if journal.bad_rows_file.exists():
-        journal.bad_rows_file.replace(job.bad_rows)
-    if is_here:
-        finished.replace(job.output)
+        journal.append(replace(journal.state, digest=file_digest(job.finished)), b"", b"")
+    moves = [(journal.bad_rows_file, job.bad_rows), (job.finished, job.output)]
+    waiting = [(finished, place) for finished, place in moves if finished.exists()]
+    _refuse_existing(job, [place for _, place in waiting], journal.state.rows)
+    for finished, place in waiting:
+        finished.replace(place)
     to_disk(job.output.parent)  # the output's name, before the working files go
     journal.remove()
 
@@ -198,10 +235,13 @@ def _listed(chunk: Chunk) -> bytes:
 
 @contextmanager
 def _unchanged(path: Path) -> Iterator[Any]:
-    """Yields a function that raises InputError if a file changed since."""
+    """Yields a function that raises InputError if a file changed since, or is gone."""
 
-    def stamp() -> tuple[int, int]:
-        found = path.stat()
+    def stamp() -> tuple[int, int] | None:
+        try:
+            found = path.stat()
+        except OSError:
+            return None
         return found.st_size, found.st_mtime_ns
 
     before = stamp()
@@ -209,8 +249,8 @@ def _unchanged(path: Path) -> Iterator[Any]:
     def check() -> None:
         if stamp() != before:
             raise InputError(
-                f"'{path}' changed while it was scored, so that its rows are not of one file: delete the directory beside the "
-                "output and score it anew."
+                f"'{path}' changed or was deleted while it was scored, so its rows are not of one file: delete the directory "
+                "beside the output and score it anew."
             )
 
     yield check
@@ -223,5 +263,5 @@ def _workers(job: Job, scorer: Scorer) -> Iterator[Workers]:
         return
     from tfq_llm.scoring.cluster import RayWorkers
 
-    with RayWorkers(job.cluster, job.model.absolute(), scorer.fingerprint) as workers:
+    with RayWorkers(job.cluster, scorer.path.absolute(), scorer.fingerprint) as workers:
         yield workers

@@ -173,11 +173,12 @@ def begun(directory: Path) -> tuple[dict[str, Any], dict[str, Any], State] | Non
         raise InputError(f"'{directory / JOURNAL}' is damaged ({error}): delete '{directory}' to begin anew.") from error
 
 
-def check_same(directory: Path, there: dict[str, Any], now: dict[str, Any]) -> None:
-    """Raises InputError if what is scored now is not what was begun."""
+def check_same(directory: Path, there: dict[str, Any], now: dict[str, Any], hints: dict[str, str]) -> None:
+    """Raises InputError if what is scored now is not what was begun; `hints` has more sentences on what may have changed."""
     changed = [name for name in now if there.get(name) != now[name]]
     if changed:
+        hint = "".join(hints.get(name, "") for name in changed)
         raise InputError(
             f"'{directory}' holds a scoring that was begun with another {' and another '.join(changed)}. Give the same command "
-            "to go on, another --output, or delete that directory to begin anew."
+            f"to go on, another --output, or delete that directory to begin anew.{hint}"
         )

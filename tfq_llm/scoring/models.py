@@ -17,8 +17,10 @@ from tfq_llm.cache import file_digest
 from tfq_llm.encoders import by_length, encode_uncached
 from tfq_llm.errors import InputError
 from tfq_llm.exported import ExportedModel
-from tfq_llm.exported.manifest import MANIFEST
+from tfq_llm.exported.manifest import MANIFEST, read_object
 from tfq_llm.training.trained import TrainedModel, load_run
+
+Stamps = tuple[tuple[str, int, int, int], ...]
 
 
 class Scores(NamedTuple):
@@ -32,10 +34,12 @@ class Scorer(Protocol):
     """A model of texts.
 
     Attributes:
+        path: the directory it was loaded from: of a model with versions, that of one version.
         class_names: in the order of the probabilities.
         fingerprint: of all that decides what it says, the same on every machine.
     """
 
+    path: Path
     class_names: tuple[str, ...]
     fingerprint: str
 
@@ -44,20 +48,28 @@ class Scorer(Protocol):
 
 
 def load_scorer(path: Path) -> Scorer:
-    """Loads the model in a directory; the last one is kept for the process, until a newer version is there.
+    """Loads the model in a directory; the last one is kept for the process, until a newer version is there or it is replaced.
 
     Raises:
         InputError: there is none, or it was trained on embeddings and reads no texts.
     """
     if exported.is_exported(path):
         version = exported.version_directory(path)
+        read_object(version / MANIFEST)  # says what is wrong with it
         return _load(version, file_digest(version / MANIFEST))
-    return _load(path, None)
+    return _load(path, _stamps(path))
 
 
 @lru_cache(maxsize=1)
-def _load(path: Path, digest: str | None) -> Scorer:
-    return RunScorer(load_run(path), path) if digest is None else ExportedScorer(exported.load(path), digest)
+def _load(path: Path, state: str | Stamps) -> Scorer:
+    return ExportedScorer(exported.load(path), state) if isinstance(state, str) else RunScorer(load_run(path), path)
+
+
+def _stamps(path: Path) -> Stamps:
+    """Name, size, time and inode of the files of a run's model or of a saved head: others, once they were replaced."""
+    directory = path / "model" if (path / "model").is_dir() else path
+    found = ((file.name, file.stat()) for file in sorted(directory.glob("*")))
+    return tuple((name, stat.st_size, stat.st_mtime_ns, stat.st_ino) for name, stat in found)
 
 
 class RunScorer:
@@ -68,7 +80,7 @@ class RunScorer:
             raise InputError(
                 f"'{path}' was trained on given embeddings, so it cannot score texts: give a model with a sentence encoder."
             )
-        self._head, self._encoder = trained, trained.encoder
+        self.path, self._head, self._encoder = path, trained, trained.encoder
         self.class_names, self.fingerprint = trained.class_names, _fingerprint(trained)
 
     def score(self, texts: Sequence[str]) -> Scores:
@@ -89,7 +101,7 @@ class ExportedScorer:
             raise InputError(
                 f"the model in '{model.path}' is a head alone, so it cannot score texts: export one without --head-only."
             )
-        self._model = model
+        self.path, self._model = model.path, model
         self.class_names, self.fingerprint = model.class_names, digest
 
     def score(self, texts: Sequence[str]) -> Scores:

@@ -33,11 +33,13 @@ class Output(Protocol):
     def rows(self, rows: Sequence[Row], probabilities: np.ndarray) -> bytes:
         """Rows, with class probabilities [rows, classes]."""
 
-    def finished(self, working: Path) -> Path:
-        """Where the finished file is until it is moved to its place: beside the working file, or that itself."""
-
     def finish(self, working: Path) -> None:
         """Makes the finished file of what was appended to the working file, in one step."""
+
+
+def finished_file(target: Path, working: Path) -> Path:
+    """Where the finished file is until it is moved to its place: beside the working file, or that itself."""
+    return working.with_name(WHOLE) if target.suffix.lower() == ".parquet" else working
 
 
 def make_output(target: Path, given: Input, class_names: Sequence[str], keep_columns: bool) -> Output:
@@ -50,8 +52,8 @@ def make_output(target: Path, given: Input, class_names: Sequence[str], keep_col
         keep_columns: whether the input's columns come before ours.
 
     Raises:
-        InputError: the kind is not known, or two columns would have the same name; or pyarrow, which writes `.parquet`, is not
-            installed.
+        InputError: the kind is not known, two columns would have the same name, or `.parquet` has no bytes for a column's name;
+            or pyarrow, which writes `.parquet`, is not installed.
     """
     suffix = target.suffix.lower()
     if suffix not in SUFFIXES:
@@ -65,6 +67,11 @@ def make_output(target: Path, given: Input, class_names: Sequence[str], keep_col
             f"the output would have two columns '{twice[0]}': rename the input's, or leave out --keep-columns and join by 'row'."
         )
     if suffix == ".parquet":
+        if broken := [name for name in kept if name != _encodable(name)]:
+            raise InputError(
+                f"the column {broken[0]!r} has one half of a surrogate pair in its name, which '.parquet' has no bytes for: "
+                "rename it, or leave out --keep-columns."
+            )
         return ParquetOutput(given, kept, class_names)
     return (CsvOutput if suffix == ".csv" else JsonlOutput)(kept, class_names)
 
@@ -74,9 +81,6 @@ class _Text:
 
     def __init__(self, kept: Sequence[str], class_names: Sequence[str]) -> None:
         self._kept, self._class_names = kept, class_names
-
-    def finished(self, working: Path) -> Path:
-        return working
 
     def finish(self, working: Path) -> None:
         pass
@@ -132,16 +136,13 @@ class ParquetOutput:
     def rows(self, rows: Sequence[Row], probabilities: np.ndarray) -> bytes:
         records: list[dict[str, Any]] = []
         for row, given in zip(rows, probabilities.tolist(), strict=True):
-            record = row.values | {name: _as_text(row.values.get(name), None) for name in self._strings}
+            record = row.values | {name: _as_string(row.values.get(name)) for name in self._strings}
             record |= {"row": row.number, "class": self._class_names[int(np.argmax(given))]}
             records.append(record | dict(zip(self._probabilities, given, strict=True)))
         return self._parquet.stream_of(self._schema, records)
 
-    def finished(self, working: Path) -> Path:
-        return working.with_name(WHOLE)
-
     def finish(self, working: Path) -> None:
-        with atomic_file(self.finished(working)) as temporary:
+        with atomic_file(working.with_name(WHOLE)) as temporary:
             self._parquet.write_parquet(working, self._schema, temporary)
 
 
@@ -172,6 +173,17 @@ def _as_text(value: Any, missing: str | None = "") -> str | None:
         return missing if value is None else value
     # A number alone is no JSON: readers of tables know NaN and Infinity.
     return json.dumps(value) if isinstance(value, float) else _json(value)
+
+
+def _as_string(value: Any) -> str | None:
+    """A value of any format as a string of Arrow."""
+    text = _as_text(value, None)
+    return None if text is None else _encodable(text)
+
+
+def _encodable(text: str) -> str:
+    """A text as UTF-8 has it: half a surrogate pair is a question mark."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _json(value: Any) -> str:

@@ -61,6 +61,9 @@ class ParquetInput:
                 for batch in file.iter_batches(
                     self._batch_rows, use_threads=False, row_groups=range(group, len(ends)), columns=columns
                 ):
+                    if place + batch.num_rows <= start.offset:
+                        place += batch.num_rows
+                        continue
                     for values in _records(batch):
                         place += 1
                         if place > start.offset:
@@ -77,20 +80,32 @@ class ParquetInput:
 
 
 def _records(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | str]:
-    """The rows of a batch by column, or what is wrong with one: Arrow does not look into strings that it reads."""
+    """The rows of a batch by column, or what is wrong with one.
+
+    Arrow does not look into strings that it reads, and knows times that Python has no values for.
+    """
     if batch.nbytes > _PART_BYTES and batch.num_rows > 1:
         half = batch.num_rows // 2
         yield from _records(batch.slice(0, half))
         yield from _records(batch.slice(half))
         return
     try:
-        yield from batch.to_pylist()
-    except UnicodeDecodeError:
-        for row in range(batch.num_rows):
-            try:
-                yield batch.slice(row, 1).to_pylist()[0]
-            except UnicodeDecodeError as error:
-                yield f"the byte 0x{error.object[error.start]:02x} is not UTF-8."
+        records = batch.to_pylist()
+    except (ValueError, OverflowError):
+        records = [_record(batch.slice(row, 1)) for row in range(batch.num_rows)]
+    yield from records
+
+
+def _record(row: pa.RecordBatch) -> dict[str, Any] | str:
+    values: dict[str, Any] = {}
+    for name, column in zip(row.schema.names, row.columns, strict=True):
+        try:
+            values[name] = column[0].as_py()
+        except UnicodeDecodeError as error:
+            return f"the byte 0x{error.object[error.start]:02x} is not UTF-8."
+        except (ValueError, OverflowError) as error:
+            return f"the column '{name}' holds a value that Python has none for ({error})."
+    return values
 
 
 def stream_of(schema: pa.Schema, records: Sequence[dict[str, Any]]) -> bytes:

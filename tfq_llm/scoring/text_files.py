@@ -23,13 +23,17 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 class _Lines:
     """The lines of a file as text, and what is known of those that were read since `problem` was last cleared.
 
+    Args:
+        path, file, start: what is read, and from where.
+        reads_on: whether a line that is too long is no text either; else it raises InputError: nobody knows what is behind it.
+
     Attributes:
         position: of the next line.
-        problem: why a line that was read is no text; what is wrong in it is replaced.
+        problem: why a line that was read is no text; what is wrong in it is replaced, and one that is too long comes empty.
     """
 
-    def __init__(self, path: Path, file: IO[bytes], start: Position) -> None:
-        self._path, self._file = path, file
+    def __init__(self, path: Path, file: IO[bytes], start: Position, *, reads_on: bool) -> None:
+        self._path, self._file, self._reads_on = path, file, reads_on
         self.position, self.problem = start, None  # type: Position, str | None
         file.seek(start.offset)
 
@@ -40,11 +44,14 @@ class _Lines:
         line = self._file.readline(MAX_LINE + 1)
         if not line:
             raise StopIteration
-        if len(line) > MAX_LINE:
-            advice = f" {_carriage_returns(self._path)}" if b"\r" in line else ""
-            raise bad_row(self._path, self.position.before + 1, f"the line is longer than {MAX_LINE:,} bytes.{advice}")
-        is_first = self.position.offset == 0
-        self.position = Position(self.position.offset + len(line), self.position.before + 1)
+        is_first, length = self.position.offset == 0, len(line)
+        if length > MAX_LINE:
+            self.problem = self._too_long(line)
+            while line and not line.endswith(b"\n"):
+                line = self._file.readline(MAX_LINE)
+                length += len(line)
+            line = b""
+        self.position = Position(self.position.offset + length, self.position.before + 1)
         if is_first:
             line = line.removeprefix(_BYTE_ORDER_MARK)
         try:
@@ -57,18 +64,26 @@ class _Lines:
             text = text.replace("\0", "")
         return text
 
+    def _too_long(self, line: bytes) -> str:
+        advice = f" {_carriage_returns(self._path)}" if b"\r" in line else ""
+        problem = f"the line is longer than {MAX_LINE:,} bytes.{advice}"
+        if not self._reads_on:
+            raise bad_row(self._path, self.position.before + 1, problem)
+        return problem
+
 
 class _TextFile:
     """What both kinds have in common."""
 
     unit = "bytes"
+    _reads_on: bool
 
     def __init__(self, path: Path, text_column: str | None) -> None:
         self.path = path
         try:
             self.size = path.stat().st_size
             with path.open("rb") as file:
-                self.columns = self._read_columns(_Lines(path, file, START))
+                self.columns = self._read_columns(_Lines(path, file, START, reads_on=self._reads_on))
         except OSError as error:
             raise InputError(f"cannot read '{path}': {error.strerror or error}.") from error
         self.text_column = choose_column("text", text_column, self.columns, f"'{path}'")
@@ -90,9 +105,11 @@ class _TextFile:
 class CsvInput(_TextFile):
     """Comma-separated values with a header; fields may be quoted and then hold commas and line breaks."""
 
+    _reads_on = False
+
     def rows(self, start: Position = START, *, all_columns: bool = True) -> Iterator[Row]:
         with self.path.open("rb") as file:
-            lines = _Lines(self.path, file, start)
+            lines = _Lines(self.path, file, start, reads_on=self._reads_on)
             reader = _csv_reader(lines)
             skip_header = start == START
             while True:
@@ -132,6 +149,9 @@ def _next_record(path: Path, reader: Iterator[list[str]], number: int) -> list[s
         if str(error).startswith("new-line character seen in unquoted field"):
             problem = f"a carriage return stands in a field without quotation marks. {_carriage_returns(path)}"
             raise bad_row(path, number, problem) from error
+        if str(error).startswith("field larger than field limit"):
+            problem = f"a field is longer than {MAX_LINE:,} characters, or a quotation mark before it is never closed"
+            raise bad_row(path, number, f"{problem}; no row behind it can be told.") from error
         raise bad_row(path, number, f"its quotation marks do not match ({error}); no row behind it can be told.") from error
 
 
@@ -146,12 +166,14 @@ def _carriage_returns(path: Path) -> str:
 class JsonlInput(_TextFile):
     """One JSON object a line; the columns are those of the first."""
 
+    _reads_on = True
+
     def rows(self, start: Position = START, *, all_columns: bool = True) -> Iterator[Row]:
         with self.path.open("rb") as file:
-            lines = _Lines(self.path, file, start)
+            lines = _Lines(self.path, file, start, reads_on=self._reads_on)
             for line in lines:
                 problem, lines.problem = lines.problem, None
-                if not line.strip():
+                if problem is None and not line.strip():
                     continue
                 values: dict[str, Any] = {}
                 if problem is None:
@@ -162,7 +184,7 @@ class JsonlInput(_TextFile):
 
     def _read_columns(self, lines: _Lines) -> list[str]:
         for line in lines:
-            if not line.strip():
+            if lines.problem is None and not line.strip():
                 continue
             values, problem = _object(line)
             if lines.problem or problem:
