@@ -68,7 +68,7 @@ def keep_head(
 
     Commands that use a run take it, too.
     """
-    with stoppable(KEEPS_NOTHING), tensorflow():
+    with stoppable_by_sigterm(KEEPS_NOTHING), tensorflow():
         from tfq_llm.pipelines.keep_head import keep_head as keep
 
         print(keep(runs, to, examples=examples or (), licence=licence, commands=made_by or (), replace=replace))

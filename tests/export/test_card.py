@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from pathlib import Path
 
 import cirq
@@ -72,9 +73,26 @@ def test_the_licence_is_the_given_one_or_the_saved_heads_and_never_that_of_its_p
         assert front_matter(card)["license"] == stated.lower()
         assert f"- this model: {'not stated' if stated == 'other' else stated}\n" in card
     for command in (["export", str(tmp_path / "run"), "--to"], ["keep-head", str(tmp_path / "run"), "--to"]):
-        assert main([*command, str(tmp_path / "none"), "--licence", "Apache 2"]) == 2
-        assert "'Apache 2' is no licence of SPDX: give its identifier, such as Apache-2.0" in capsys.readouterr().err
+        for given in ("Apache 2", ""):
+            assert main([*command, str(tmp_path / "none"), "--licence", given]) == 2
+            assert f"'{given}' is no licence of SPDX: give its identifier, such as Apache-2.0" in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        (None, {"license": "other"}),
+        ("Apache-2.0", {"license": "apache-2.0"}),
+        ("LicenseRef-Ours", {"license": "other", "license_name": "LicenseRef-Ours"}),
+        ("MIT OR Apache-2.0", {"license": "other", "license_name": "MIT OR Apache-2.0"}),
+        ("(MIT)", {"license": "other", "license_name": "(MIT)"}),
+    ],
+)
+def test_model_hubs_read_identifiers_alone(given, read, exported_text, origin):
+    facts = exported.read_facts(exported_text)
+    front = front_matter(model_card(facts, replace(origin, licence=given), ""))
+    assert {key: value for key, value in front.items() if key.startswith("license")} == read
 
 
 def test_the_card_of_a_head_alone_says_whose_embeddings_it_takes(text_model, origin, tmp_path):

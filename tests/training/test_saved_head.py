@@ -164,6 +164,23 @@ def test_a_head_that_cannot_be_put_in_place_leaves_the_old_one(run, tmp_path, mo
     assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
+def test_what_a_killed_replacement_left_goes_when_there_is_a_head_again(run, tmp_path):
+    keep_head([run], former(tmp_path / "head"))
+    keep_head([run], tmp_path / "head")
+    assert [path.name for path in tmp_path.iterdir() if "head" in path.name] == ["head"]
+
+
+def test_sigterm_leaves_nothing_of_a_head(run, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(SavedHead, "write", lambda saved, directory: os.kill(os.getpid(), signal.SIGTERM))
+    previous = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        assert main(["keep-head", str(run), "--to", str(tmp_path / "head")]) == 143
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    assert "terminated. Nothing of it is kept" in capsys.readouterr().err
+    assert not [path for path in tmp_path.iterdir() if "head" in path.name]
+
+
 @pytest.mark.parametrize("name", ["head.json", "config.yaml", "head.safetensors", "MANIFEST.json"])
 def test_a_damaged_file_is_refused(name, run, tmp_path):
     keep_head([run], tmp_path / "head")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -46,7 +47,7 @@ def front_matter(name: str, origin: Provenance, encoder: str | None, *, library:
     ]
     scored = {"name": origin.data, "type": origin.data, "rows": head.test_rows}
     return {
-        "license": (origin.licence or "other").lower(),
+        **_licence(origin.licence),
         "library_name": library,
         "pipeline_tag": task,
         **({"base_model": base} if base else {}),
@@ -54,6 +55,15 @@ def front_matter(name: str, origin: Provenance, encoder: str | None, *, library:
         "datasets": [origin.data],
         "model-index": [{"name": name, "results": [{"task": {"type": task}, "dataset": scored, "metrics": metrics}]}],
     }
+
+
+def _licence(licence: str | None) -> dict[str, str]:
+    """As model hubs read it: an identifier of SPDX in small letters. They have no expressions and none of somebody's own."""
+    if licence is None:
+        return {"license": "other"}
+    if licence.startswith("LicenseRef-") or not re.fullmatch(r"[A-Za-z0-9.-]+", licence):
+        return {"license": "other", "license_name": licence}
+    return {"license": licence.lower()}
 
 
 def versions_text(versions: Mapping[str, str]) -> str:

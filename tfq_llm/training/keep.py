@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tfq_llm.cache import atomic_directory
+from tfq_llm.cache import atomic_directory, former
 from tfq_llm.checks import spdx_licence
 from tfq_llm.config import without_paths
 from tfq_llm.errors import InputError
@@ -51,7 +52,7 @@ def keep_head(
         InputError: a run is not finished, has a trained sentence encoder or learned from other rows than the others; the target
             exists or cannot be written; the licence is none.
     """
-    licence = spdx_licence(licence) if licence else None
+    licence = spdx_licence(licence) if licence is not None else None
     if target.exists() and not replace:
         raise InputError(f"'{target}' exists: give another directory, or --replace to replace it.")
     if target.exists() and not (is_saved_head(target) and {path.name for path in target.iterdir()} <= FILES):
@@ -76,6 +77,7 @@ def keep_head(
         with atomic_directory(target, replace=replace) as directory:
             saved.write(directory)
             (directory / CARD).write_text(text, encoding="utf-8")
+        shutil.rmtree(former(target), ignore_errors=True)  # which a killed replacement left: there is a head again
     except OSError as error:
         raise InputError(f"cannot write '{target}' ({error.strerror or error}).") from error
     return saved
