@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import json
+import os
+import resource
 import shutil
 import threading
 import time
 import weakref
+from contextlib import contextmanager, suppress
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.serving.conftest import NAME, add_version, running
-from tfq_llm import InputError
-from tfq_llm.exported import version_directory
-from tfq_llm.serving import versions
+from tfq_llm.errors import InputError, UnreadableError
+from tfq_llm.exported import load, manifest, version_directory
+from tfq_llm.serving import failures, versions
 from tfq_llm.serving.metrics import Metrics
 from tfq_llm.serving.models import load_model
 from tfq_llm.serving.settings import ServerSettings
@@ -141,7 +146,7 @@ def test_a_version_that_fails_for_another_reason_than_its_files_is_tried_again_l
         return load_model(directory, version)
 
     monkeypatch.setattr(versions, "load_model", short_of_memory)
-    monkeypatch.setattr(versions, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(failures, "time", SimpleNamespace(monotonic=lambda: now))
     add_version(plain, looking._root, 2)
     while now < 1200:
         looking.refresh()
@@ -149,6 +154,83 @@ def test_a_version_that_fails_for_another_reason_than_its_files_is_tried_again_l
             assert (looking.statuses()[2].code, looking.model().version) == ("INTERNAL", 1)
         now += 10
     assert tried == [1000, 1010, 1030, 1070, 1150]
+    assert available(looking) == [2]
+
+
+@contextmanager
+def full_memory(monkeypatch):
+    """TensorFlow has no memory for another model."""
+
+    def short(path):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tf.saved_model, "load", short)
+        yield
+
+
+@contextmanager
+def open_files(left):
+    """So many files may be opened and no more."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    held = [os.open(os.devnull, os.O_RDONLY)]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (held[-1] + 20, before[1]))
+    try:
+        with suppress(OSError):
+            while True:
+                held.append(os.open(os.devnull, os.O_RDONLY))
+        for _ in range(left):
+            os.close(held.pop())
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        for each in held:
+            os.close(each)
+
+
+@contextmanager
+def no_right_to_read(monkeypatch):
+    """Contents are another user's."""
+
+    def read(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(manifest, "file_digest", read)
+        yield
+
+
+@pytest.mark.parametrize("left", [0, 1], ids=["none for the manifest", "one, and TensorFlow needs two at once"])
+def test_files_that_are_too_many_to_be_open_are_no_damaged_ones(left, plain):
+    with open_files(left), pytest.raises(UnreadableError, match="Too many open files"):
+        load(plain)
+    load(plain)
+
+
+@pytest.mark.parametrize("hindered", [full_memory, no_right_to_read])
+def test_a_version_that_could_not_be_read_is_no_damaged_one(hindered, models, plain, monkeypatch):
+    looking = look(models(1), poll_seconds=0.01)
+    monkeypatch.setattr(failures, "LONGEST_PAUSE", 0.01)
+    add_version(plain, looking._root, 2)
+    with hindered(monkeypatch):
+        for _ in range(3):
+            looking.refresh()
+            status = looking.statuses()[2]
+            assert (status.state, status.code, looking.model().version) == ("END", "INTERNAL", 1)
+            time.sleep(0.02)
+    looking.refresh()
+    assert available(looking) == [2]
+
+
+def test_a_version_that_failed_is_tried_again_when_its_rights_change(models, plain, monkeypatch):
+    looking = look(models(1), poll_seconds=1000.0)
+    version = add_version(plain, looking._root, 2)
+    with no_right_to_read(monkeypatch):
+        looking.refresh()
+    looking.refresh()
+    assert available(looking) == [1]
+    (version / "card.md").chmod(0o600)
+    looking.refresh()
     assert available(looking) == [2]
 
 
