@@ -12,6 +12,7 @@ import threading
 import time
 import weakref
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -218,6 +219,25 @@ def test_a_version_that_could_not_be_read_is_no_damaged_one(hindered, models, pl
             status = looking.statuses()[2]
             assert (status.state, status.code, looking.model().version) == ("END", "INTERNAL", 1)
             time.sleep(0.02)
+    looking.refresh()
+    assert available(looking) == [2]
+
+
+def test_a_folder_that_cannot_be_entered_keeps_no_other_version_from_being_served(models, monkeypatch):
+    model = models(1, 2)
+    real = Path.stat
+
+    def stat(path, **options):
+        if model / "2" in path.parents:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path, **options)
+
+    looking = ModelVersions(ServerSettings(model, poll_seconds=1000.0), Metrics())
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "stat", stat)
+        looking.first_load()
+        looking.refresh()
+        assert (looking.statuses()[2].code, looking.model().version) == ("INTERNAL", 1)
     looking.refresh()
     assert available(looking) == [2]
 

@@ -56,9 +56,9 @@ class Machines:
     """Runs circuits of models with the noise of machines, one at a time, in a thread of its own.
 
     A request whose deadline passes, or that the server's stop finds, is answered at once. Its work is given up, and so is that of
-    a caller who hangs up: before it begins, before it measures, or between two pieces of its shots. What cannot be interrupted, so that later requests and the end
-    of the process wait for it, is one piece, preparing a circuit for the engine, which a version needs once for each machine, and
-    compiling the engine's kernels, once after an installation.
+    a caller who hangs up: before it begins, before it measures, or between two pieces of its shots. What cannot be interrupted,
+    so that later requests and the end of the process wait for it, is one piece, preparing a circuit for the engine, which a
+    version needs once for each machine, and compiling the engine's kernels, once after an installation.
 
     Args:
         is_stopping: whether the server is.

@@ -162,17 +162,20 @@ class ModelVersions:
         """Loads a version if it is not loaded; False if that cannot be done."""
         if version in self._loaded:
             return True
-        if not (directory / MANIFEST).exists():
-            # It is still being copied, or is something else.
-            self._statuses[version] = VersionStatus("START")
-            return False
         try:
-            stamp = stamp_of(directory)
+            stamp = stamp_of(directory) if (directory / MANIFEST).exists() else None
         except FileNotFoundError:  # a file was renamed while it was looked at
+            stamp = None
+        except OSError as error:  # such as a folder that is closed to the server
+            if not self._failures.hold(version, ()):
+                self._note_failure(version, (), error)
+            return False
+        if stamp is None:  # it is still being copied, or is something else
             self._statuses[version] = VersionStatus("START")
-            return False
-        if self._failures.hold(version, stamp):
-            return False
+        return stamp is not None and not self._failures.hold(version, stamp) and self._load(version, directory, stamp)
+
+    def _load(self, version: int, directory: Path, stamp: Stamp) -> bool:
+        """Loads a version; False if that failed."""
         self._statuses[version] = VersionStatus("LOADING")
         event("loading", version=version)
         try:
