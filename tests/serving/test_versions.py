@@ -58,8 +58,27 @@ def test_a_replaced_version_is_freed_once_no_request_holds_it(models, plain):
     del held
     versions.refresh()
     assert graph() is None
+    versions.refresh()
     assert gc.get_freeze_count() > 0
     versions.stop()
+
+
+def test_a_replaced_version_whose_last_request_ends_during_the_search_for_garbage_is_freed(models, plain, monkeypatch):
+    looking = look(models(1))
+    held = [looking.model()]
+    graph = weakref.ref(held[0]._functions["serving_default"].graph)
+
+    def collect():
+        gc.collect()
+        held.clear()
+
+    monkeypatch.setattr(versions, "gc", SimpleNamespace(collect=collect, freeze=gc.freeze, unfreeze=gc.unfreeze))
+    add_version(plain, looking._root, 2)
+    for _ in range(2):
+        looking.refresh()
+    assert graph() is None
+    assert gc.get_freeze_count() > 0
+    looking.stop()
 
 
 def test_a_new_version_takes_over_without_a_lost_request(models, plain):

@@ -222,8 +222,11 @@ class ModelVersions:
         """Frees what was unloaded and keeps what is loaded out of the search for garbage, once requests hold no old version."""
         if self._is_settled:
             return
-        gc.collect()  # first, for what failed requests left behind may hold a version, too
-        if any(model() is not None for model in self._leaving):
+        # One that ends while it is collected leaves parts behind that were not: they would be kept for good. And what failed
+        # requests left behind may hold a version, too, until it is collected.
+        were_held = any(model() is not None for model in self._leaving)
+        gc.collect()
+        if were_held:
             return
         gc.freeze()
         self._leaving.clear()
