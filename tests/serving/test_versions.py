@@ -24,7 +24,7 @@ from tfq_llm.errors import InputError, UnreadableError
 from tfq_llm.exported import load, manifest, version_directory
 from tfq_llm.serving import failures, versions
 from tfq_llm.serving.metrics import Metrics
-from tfq_llm.serving.models import load_model
+from tfq_llm.serving.models import ServedModel, load_model
 from tfq_llm.serving.settings import ServerSettings
 from tfq_llm.serving.versions import ModelVersions
 
@@ -273,6 +273,20 @@ def test_a_version_that_failed_is_tried_again_when_its_rights_change(models, pla
     assert available(looking) == [2]
 
 
+def test_what_was_loaded_of_a_version_that_failed_is_freed(models, plain, monkeypatch):
+    looking, failed = look(models(1)), []
+
+    def warm_up(model, sizes):
+        failed.append(weakref.ref(model))
+        raise MemoryError
+
+    monkeypatch.setattr(ServedModel, "warm_up", warm_up)
+    add_version(plain, looking._root, 2)
+    looking.refresh()
+    gc.collect()
+    assert [model() for model in failed] == [None]
+
+
 def test_commands_and_the_server_use_the_same_version_while_a_newer_one_is_copied(models, plain, caplog):
     model = models(1, 2)
     for missing in ("manifest.json", "variables*", "saved_model.pb"):
@@ -340,4 +354,7 @@ def test_what_cannot_be_served_is_refused_in_the_beginning(models, tmp_path):
     newer = json.loads((model / "1" / "manifest.json").read_text()) | {"format": 99}
     (model / "1" / "manifest.json").write_text(json.dumps(newer))
     with pytest.raises(InputError, match="has the format 99"):
+        ModelVersions(ServerSettings(model), Metrics()).first_load()
+    (model / "1" / "manifest.json").unlink()
+    with pytest.raises(InputError, match="could be loaded: no complete version is in it"):
         ModelVersions(ServerSettings(model), Metrics()).first_load()

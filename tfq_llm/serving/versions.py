@@ -70,7 +70,7 @@ class ModelVersions:
         self._loaded: Mapping[int, ServedModel] = {}
         self._statuses: dict[int, VersionStatus] = {}
         self._failures = Failures(settings.poll_seconds)
-        self._last_error: Exception | None = None
+        self._refusal = self._none_loaded("no complete version is in it")
         self._leaving: list[weakref.ref[ServedModel]] = []
         self._is_settled = False
         self._stopping = threading.Event()
@@ -131,10 +131,7 @@ class ModelVersions:
         """As `refresh`, but raises InputError if nothing can be served."""
         self.refresh()
         if not self._loaded:
-            if isinstance(self._last_error, InputError):
-                raise self._last_error
-            reason = f": {self._last_error}" if self._last_error else ", and no complete version is in it"
-            raise InputError(f"no version of the model in '{self._root}' could be loaded{reason}.")
+            raise InputError(self._refusal)
 
     def watch(self) -> None:
         """Refreshes again and again until `stop`."""
@@ -195,7 +192,8 @@ class ModelVersions:
         return True
 
     def _note_failure(self, version: int, stamp: Stamp, error: Exception) -> None:
-        self._last_error = error
+        # Its words alone are kept: its traceback holds what was loaded of the version.
+        self._refusal = str(error) if isinstance(error, InputError) else self._none_loaded(str(error) or type(error).__name__)
         failed = self._failures.note(version, stamp, error)
         if failed.may_be_coming:
             self._statuses[version] = VersionStatus("START")
@@ -205,6 +203,9 @@ class ModelVersions:
         self._statuses[version] = VersionStatus("END", code, message)
         self._metrics.loads.labels("failed").inc()
         event("not loaded", logging.ERROR, version=version, error=type(error).__name__, reason=str(error))
+
+    def _none_loaded(self, reason: str) -> str:
+        return f"no version of the model in '{self._root}' could be loaded: {reason}."
 
     def _unload(self, versions: list[int]) -> None:
         """Requests that hold an unloaded version still get their answers; it is gone when the last one has."""
