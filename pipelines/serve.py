@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tfq_llm.checks import real_number
 from tfq_llm.errors import InputError
 from tfq_llm.serving.settings import Limits, ServerSettings, read_token
+
+_OPTIONS = {
+    "batch_rows": "--max-batch",
+    "queue_rows": "--max-queue",
+    "request_rows": "--max-rows",
+    "body_bytes": "--max-body",
+    "requests": "--max-requests",
+    "bytes_in_progress": "--max-bytes",
+    "timeout": "--timeout",
+}
 
 
 def serve(directory: Path, *, token_file: Path | None, labels: Sequence[str], **settings: Any) -> None:
@@ -44,9 +56,14 @@ def limits(*, batch_wait_ms: float, **others: Any) -> Limits:
         others: the others of `Limits`.
 
     Raises:
-        InputError: a limit is out of its range.
+        InputError: a limit is out of its range; the message names it by its option.
     """
-    return Limits(batch_wait=batch_wait_ms / 1000, **others)
+    if not 0.0 <= real_number("--max-wait", batch_wait_ms) < math.inf:
+        raise InputError(f"--max-wait must be a number of milliseconds of at least 0, not {batch_wait_ms!r}.")
+    try:
+        return Limits(batch_wait=batch_wait_ms / 1000, **others)
+    except InputError as error:
+        raise InputError(re.sub(rf"\b({'|'.join(_OPTIONS)})\b", lambda name: _OPTIONS[name[0]], str(error))) from None
 
 
 def _label(text: str) -> tuple[str, int]:

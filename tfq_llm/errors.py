@@ -17,6 +17,13 @@ class StoreError(InputError):
     """Files of a study cannot be read or written, such as on a full disk: nobody can go on, and no trial is to blame."""
 
 
+class UnreadableError(InputError):
+    """Files are there and could not be read, such as with too many open ones, too little memory, or no right to.
+
+    What is in them is not to blame: the same may work later.
+    """
+
+
 class ServiceError(RuntimeError):
     """A service elsewhere did not do its part, and what was given is not to blame: the same command may work later.
 

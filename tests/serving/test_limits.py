@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import resource
 import socket
 import threading
 import time
@@ -123,6 +124,21 @@ def statuses(client, requests):
     """Of so many requests of two rows at once."""
     with ThreadPoolExecutor(requests) as pool:
         return set(pool.map(lambda _: Client(client.url).predict("a", "b").status_code, range(requests)))
+
+
+def test_as_many_files_may_be_open_as_the_system_allows(plain, capsys):
+    before = soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, hard - 1, 1000), hard))
+    try:
+        with running(plain.parent, limits=Limits(requests=hard - 256)):
+            assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+        assert "few files" not in capsys.readouterr().err
+        with running(plain.parent, limits=Limits(requests=hard - 255)):
+            pass
+        (line,) = [line for line in capsys.readouterr().err.splitlines() if "few files may be open" in line]
+        assert json.loads(line)["files"] == hard
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_deadlines(plain, small_limits, slow):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 import time
+from types import SimpleNamespace
 
 import cirq
 import numpy as np
@@ -12,8 +15,9 @@ from tests.serving.conftest import NAME, running
 from tests.serving.plain_model import expected, write_plain_model
 from tfq_llm.circuits import ionq_noise, noisy_circuit
 from tfq_llm.exported import read_facts
+from tfq_llm.serving import shots
 from tfq_llm.serving.settings import Limits
-from tfq_llm.serving.shots import measured
+from tfq_llm.serving.shots import Machines, measured
 
 
 def test_probabilities_are_those_of_the_noisy_circuit(client, plain):
@@ -86,6 +90,41 @@ def test_a_version_may_be_named_and_the_reply_says_which_one_answered(models):
         assert (refused.status_code, f"({NAME}, 3)" in refused.json()["error"]) == (404, True)
         asked = client.get("/openapi.json").json()["components"]["schemas"]["ShotsRequest"]
         assert asked["properties"]["version"] == {"type": "integer", "enum": [2, 1]}
+
+
+class Engine:
+    """Stands in for the engine: all zeros. It begins to measure, and goes on when it may."""
+
+    def __init__(self):
+        self.pieces, self.begun, self.go_on = 0, threading.Event(), threading.Event()
+
+    def counts(self, angles, shots, seed):
+        self.pieces += 1
+        self.begun.set()
+        assert self.go_on.wait(60)
+        yield np.array([0]), np.array([shots])
+
+
+def test_shots_of_a_caller_who_hangs_up_end_with_their_piece(plain, monkeypatch):
+    model, engine, machines = SimpleNamespace(facts=read_facts(plain)), Engine(), Machines(lambda: False)
+    monkeypatch.setattr(shots, "_PIECE_AMPLITUDES", 1)  # 157 pieces
+    monkeypatch.setattr(machines, "_sampler", lambda model, machine: engine)
+
+    def ask(shots):
+        return machines.measure(model, "aria-1", np.zeros(2), shots, seed=0, deadline=time.monotonic() + 60)
+
+    async def hang_up():
+        asked = asyncio.create_task(ask(10_000))
+        await asyncio.to_thread(engine.begun.wait)
+        asked.cancel()
+        await asyncio.wait([asked])
+        engine.go_on.set()
+        assert asked.cancelled()
+        return await ask(10)
+
+    assert asyncio.run(hang_up()).outcomes == (("0", 10),)
+    assert engine.pieces == 2
+    machines.close()
 
 
 @pytest.mark.slow

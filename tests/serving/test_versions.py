@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import json
+import os
+import resource
 import shutil
 import threading
 import time
 import weakref
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.serving.conftest import NAME, add_version, running
-from tfq_llm import InputError
-from tfq_llm.exported import version_directory
-from tfq_llm.serving import versions
+from tfq_llm.errors import InputError, UnreadableError
+from tfq_llm.exported import load, manifest, version_directory
+from tfq_llm.serving import failures, versions
 from tfq_llm.serving.metrics import Metrics
-from tfq_llm.serving.models import load_model
+from tfq_llm.serving.models import ServedModel, load_model
 from tfq_llm.serving.settings import ServerSettings
 from tfq_llm.serving.versions import ModelVersions
 
@@ -52,8 +58,27 @@ def test_a_replaced_version_is_freed_once_no_request_holds_it(models, plain):
     del held
     versions.refresh()
     assert graph() is None
+    versions.refresh()
     assert gc.get_freeze_count() > 0
     versions.stop()
+
+
+def test_a_replaced_version_whose_last_request_ends_during_the_search_for_garbage_is_freed(models, plain, monkeypatch):
+    looking = look(models(1))
+    held = [looking.model()]
+    graph = weakref.ref(held[0]._functions["serving_default"].graph)
+
+    def collect():
+        gc.collect()
+        held.clear()
+
+    monkeypatch.setattr(versions, "gc", SimpleNamespace(collect=collect, freeze=gc.freeze, unfreeze=gc.unfreeze))
+    add_version(plain, looking._root, 2)
+    for _ in range(2):
+        looking.refresh()
+    assert graph() is None
+    assert gc.get_freeze_count() > 0
+    looking.stop()
 
 
 def test_a_new_version_takes_over_without_a_lost_request(models, plain):
@@ -141,7 +166,7 @@ def test_a_version_that_fails_for_another_reason_than_its_files_is_tried_again_l
         return load_model(directory, version)
 
     monkeypatch.setattr(versions, "load_model", short_of_memory)
-    monkeypatch.setattr(versions, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(failures, "time", SimpleNamespace(monotonic=lambda: now))
     add_version(plain, looking._root, 2)
     while now < 1200:
         looking.refresh()
@@ -150,6 +175,116 @@ def test_a_version_that_fails_for_another_reason_than_its_files_is_tried_again_l
         now += 10
     assert tried == [1000, 1010, 1030, 1070, 1150]
     assert available(looking) == [2]
+
+
+@contextmanager
+def full_memory(monkeypatch):
+    """TensorFlow has no memory for another model."""
+
+    def short(path):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tf.saved_model, "load", short)
+        yield
+
+
+@contextmanager
+def open_files(left):
+    """So many files may be opened and no more."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    held = [os.open(os.devnull, os.O_RDONLY)]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (held[-1] + 20, before[1]))
+    try:
+        with suppress(OSError):
+            while True:
+                held.append(os.open(os.devnull, os.O_RDONLY))
+        for _ in range(left):
+            os.close(held.pop())
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        for each in held:
+            os.close(each)
+
+
+@contextmanager
+def no_right_to_read(monkeypatch):
+    """Contents are another user's."""
+
+    def read(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(manifest, "file_digest", read)
+        yield
+
+
+@pytest.mark.parametrize("left", [0, 1], ids=["none for the manifest", "one, and TensorFlow needs two at once"])
+def test_files_that_are_too_many_to_be_open_are_no_damaged_ones(left, plain):
+    with open_files(left), pytest.raises(UnreadableError, match="Too many open files"):
+        load(plain)
+    load(plain)
+
+
+@pytest.mark.parametrize("hindered", [full_memory, no_right_to_read])
+def test_a_version_that_could_not_be_read_is_no_damaged_one(hindered, models, plain, monkeypatch):
+    looking = look(models(1), poll_seconds=0.01)
+    monkeypatch.setattr(failures, "LONGEST_PAUSE", 0.01)
+    add_version(plain, looking._root, 2)
+    with hindered(monkeypatch):
+        for _ in range(3):
+            looking.refresh()
+            status = looking.statuses()[2]
+            assert (status.state, status.code, looking.model().version) == ("END", "INTERNAL", 1)
+            time.sleep(0.02)
+    looking.refresh()
+    assert available(looking) == [2]
+
+
+def test_a_folder_that_cannot_be_entered_keeps_no_other_version_from_being_served(models, monkeypatch):
+    model = models(1, 2)
+    real = Path.stat
+
+    def stat(path, **options):
+        if model / "2" in path.parents:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path, **options)
+
+    looking = ModelVersions(ServerSettings(model, poll_seconds=1000.0), Metrics())
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "stat", stat)
+        looking.first_load()
+        looking.refresh()
+        assert (looking.statuses()[2].code, looking.model().version) == ("INTERNAL", 1)
+    looking.refresh()
+    assert available(looking) == [2]
+
+
+def test_a_version_that_failed_is_tried_again_when_its_rights_change(models, plain, monkeypatch):
+    looking = look(models(1), poll_seconds=1000.0)
+    version = add_version(plain, looking._root, 2)
+    with no_right_to_read(monkeypatch):
+        looking.refresh()
+    looking.refresh()
+    assert available(looking) == [1]
+    (version / "card.md").chmod(0o600)
+    looking.refresh()
+    assert available(looking) == [2]
+
+
+def test_what_was_loaded_of_a_version_that_failed_is_freed(models, plain, monkeypatch):
+    looking, failed = look(models(1)), []
+
+    def warm_up(model, sizes):
+        failed.append(weakref.ref(model))
+        raise MemoryError
+
+    monkeypatch.setattr(ServedModel, "warm_up", warm_up)
+    add_version(plain, looking._root, 2)
+    looking.refresh()
+    gc.collect()
+    assert [model() for model in failed] == [None]
 
 
 def test_commands_and_the_server_use_the_same_version_while_a_newer_one_is_copied(models, plain, caplog):
@@ -219,4 +354,7 @@ def test_what_cannot_be_served_is_refused_in_the_beginning(models, tmp_path):
     newer = json.loads((model / "1" / "manifest.json").read_text()) | {"format": 99}
     (model / "1" / "manifest.json").write_text(json.dumps(newer))
     with pytest.raises(InputError, match="has the format 99"):
+        ModelVersions(ServerSettings(model), Metrics()).first_load()
+    (model / "1" / "manifest.json").unlink()
+    with pytest.raises(InputError, match="could be loaded: no complete version is in it"):
         ModelVersions(ServerSettings(model), Metrics()).first_load()

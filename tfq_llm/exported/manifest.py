@@ -8,7 +8,7 @@ from typing import Any
 
 from tfq_llm.cache import file_digest
 from tfq_llm.checks import is_whole
-from tfq_llm.errors import InputError
+from tfq_llm.errors import InputError, UnreadableError
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -28,15 +28,18 @@ def verify_manifest(directory: Path) -> None:
     """Checks that `directory` holds what was exported: every file unaltered, none missing, none more.
 
     Raises:
-        InputError: it does not, or a newer version of this package wrote it, or it cannot be read.
+        InputError: it does not, or a newer version of this package wrote it.
+        UnreadableError: it cannot be read now.
     """
     listed = _listed(directory)
     try:
         found = _files(directory)
         for name in sorted({*listed, *found}):
             _check(directory, name, listed.get(name), name in found)
+    except FileNotFoundError as error:
+        raise InputError(f"'{error.filename}' is gone while the model is read: copy the directory again.") from error
     except OSError as error:
-        raise InputError(f"cannot read the exported model in '{directory}': {error.strerror} ({error.filename}).") from error
+        raise UnreadableError(f"cannot read the exported model in '{directory}': {error.strerror} ({error.filename}).") from error
 
 
 def has_manifest(directory: Path) -> bool:
@@ -84,6 +87,7 @@ def read_object(path: Path) -> dict[str, Any]:
 
     Raises:
         InputError: there is no such file, it is damaged, or it is of a newer format.
+        UnreadableError: it cannot be read now.
     """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
@@ -92,7 +96,7 @@ def read_object(path: Path) -> dict[str, Any]:
             f"'{path.parent}' is not an exported model: it has no {path.name}. 'tfq-llm export RUN --to DIR' makes one."
         ) from None
     except OSError as error:
-        raise InputError(f"cannot read '{path}': {error.strerror}.") from error
+        raise UnreadableError(f"cannot read '{path}': {error.strerror}.") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"'{path}' is damaged: {error}. Export the model again.") from error
     if not isinstance(value, dict):

@@ -12,13 +12,15 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text  # noqa: F401  (its operators are in the SavedModel)
 
-from tfq_llm.errors import InputError
+from tfq_llm.errors import InputError, UnreadableError
 from tfq_llm.exported.facts import ModelFacts, read_facts
 from tfq_llm.exported.manifest import verify_manifest
 from tfq_llm.exported.signatures import DEFAULT_SIGNATURE, EMBEDDING, TEXT
 from tfq_llm.exported.versions import version_directory
 
 BATCH = 64
+_MAY_PASS = {tf.errors.RESOURCE_EXHAUSTED, tf.errors.PERMISSION_DENIED, tf.errors.UNAVAILABLE, tf.errors.UNKNOWN}
+"""What TensorFlow makes of errors of the operating system and of too little memory."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,7 @@ def load(path: Path | str) -> ExportedModel:
     Raises:
         InputError: there is none; it is damaged, incomplete or of a newer format; or it needs TensorFlow Quantum, which is not
             installed.
+        UnreadableError: its files are right, as far as they could be read; the same may work later.
     """
     directory = version_directory(Path(path))
     verify_manifest(directory)
@@ -115,7 +118,10 @@ def load(path: Path | str) -> ExportedModel:
     try:
         return ExportedModel(directory, facts, tf.saved_model.load(str(directory)))
     except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
-        raise InputError(f"'{directory}' cannot be loaded as a SavedModel: {error}") from error
+        # An OSError of TensorFlow itself has no number: it says what is wrong with the model.
+        may_pass = getattr(error, "error_code", None) in _MAY_PASS or getattr(error, "errno", None) is not None
+        kind = UnreadableError if may_pass else InputError
+        raise kind(f"'{directory}' cannot be loaded as a SavedModel: {error}") from error
 
 
 def _register_tfq(directory: Path) -> None:

@@ -17,6 +17,7 @@ from tfq_llm.listening import listen
 from tfq_llm.serving.app import make_app
 from tfq_llm.serving.connections import BoundedConnection
 from tfq_llm.serving.log import event, failure, log_to_stderr
+from tfq_llm.serving.open_files import allow_connections
 from tfq_llm.serving.service import Service
 from tfq_llm.serving.settings import ServerSettings
 
@@ -55,6 +56,7 @@ class Server:
         """
         log_to_stderr()
         sys.setswitchinterval(_SWITCH_SECONDS)
+        allow_connections(self._service.settings.limits.requests)
         event("listening", url=self.url, model=self._service.versions.name)
         self._server.run([self._socket])
         event("stopped")

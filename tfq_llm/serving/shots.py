@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -54,10 +55,10 @@ class Measured:
 class Machines:
     """Runs circuits of models with the noise of machines, one at a time, in a thread of its own.
 
-    A request whose deadline passes, or that the server's stop finds, is answered at once, and its work is given up: before it
-    begins, before it measures, or between two pieces of its shots. What cannot be interrupted, so that later requests and the end
-    of the process wait for it, is one piece, preparing a circuit for the engine, which a version needs once for each machine, and
-    compiling the engine's kernels, once after an installation.
+    A request whose deadline passes, or that the server's stop finds, is answered at once. Its work is given up, and so is that of
+    a caller who hangs up: before it begins, before it measures, or between two pieces of its shots. What cannot be interrupted,
+    so that later requests and the end of the process wait for it, is one piece, preparing a circuit for the engine, which a
+    version needs once for each machine, and compiling the engine's kernels, once after an installation.
 
     Args:
         is_stopping: whether the server is.
@@ -88,8 +89,15 @@ class Machines:
         """
         if self._waiting >= _MOST_WAITING:
             raise RequestError(errors.TOO_MANY, "too many wait for shots already: try again later.")
+        given_up = threading.Event()
+
+        def check() -> None:
+            if given_up.is_set():
+                raise asyncio.CancelledError
+            self._check(deadline)
+
         run = asyncio.get_running_loop().run_in_executor
-        future = run(self._thread, self._measure, model, machine, angles, shots, seed, deadline)
+        future = run(self._thread, self._measure, model, machine, angles, shots, seed, check)
         self._waiting += 1
         try:
             while not future.done():
@@ -98,6 +106,7 @@ class Machines:
             return future.result()
         finally:
             self._waiting -= 1
+            given_up.set()
             future.cancel()  # if it has not begun, it never will
 
     def close(self) -> None:
@@ -111,13 +120,16 @@ class Machines:
         if time.monotonic() >= deadline:
             raise RequestError(errors.DEADLINE, "the shots took too long: try again, with fewer.")
 
-    def _measure(self, model: ServedModel, machine: str, angles: np.ndarray, shots: int, seed: int, deadline: float) -> Measured:
-        self._check(deadline)
+    def _measure(
+        self, model: ServedModel, machine: str, angles: np.ndarray, shots: int, seed: int, check: Callable[[], None]
+    ) -> Measured:
+        """Runs in the thread; `check` raises once there is no use in going on."""
+        check()
         sampler, found = self._sampler(model, machine), []
         size = max(_PIECE_SHOTS, _PIECE_AMPLITUDES >> model.facts.qubits)
         seeds = np.random.SeedSequence(seed).generate_state(-(-shots // size))
         for piece, piece_seed in enumerate(seeds.tolist()):
-            self._check(deadline)
+            check()
             found.append(next(sampler.counts(angles[None], min(size, shots - piece * size), piece_seed)))
         states, counts = map(np.concatenate, zip(*found, strict=True))
         return measured(model.facts, states, counts, np.random.default_rng(seed))

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
-import math
 import threading
-import time
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from tfq_llm.exported import model_versions, parse_version, read_facts
 from tfq_llm.exported.manifest import MANIFEST
 from tfq_llm.serving import errors
 from tfq_llm.serving.errors import RequestError
+from tfq_llm.serving.failures import Failures, Stamp, stamp_of
 from tfq_llm.serving.log import event, failure
 from tfq_llm.serving.metrics import Metrics
 from tfq_llm.serving.models import ServedModel, load_model
@@ -24,27 +23,6 @@ from tfq_llm.serving.settings import ServerSettings
 
 _BROKEN = "The files of this version are damaged, incomplete or of another format; the server's log says what."
 _FAILED = "This version could not be loaded and is tried again; the server's log says why."
-_LONGEST_PAUSE = 300.0
-Stamp = tuple[tuple[str, int, int], ...]
-
-
-@dataclass(frozen=True)
-class _Failure:
-    """Loading that failed.
-
-    Attributes:
-        stamp: of the files; while it is the same, so are they.
-        pause: seconds until it is tried again with the same files: 0 if they may still be coming, without end if they are broken.
-        at: when it was, by `time.monotonic`.
-    """
-
-    stamp: Stamp
-    pause: float
-    at: float
-
-    def holds(self, stamp: Stamp) -> bool:
-        """Whether there is no use in trying again by now."""
-        return self.stamp == stamp and time.monotonic() < self.at + self.pause
 
 
 @dataclass(frozen=True)
@@ -91,8 +69,8 @@ class ModelVersions:
         self.name = settings.name or self._default_name()
         self._loaded: Mapping[int, ServedModel] = {}
         self._statuses: dict[int, VersionStatus] = {}
-        self._failures: dict[int, _Failure] = {}
-        self._last_error: Exception | None = None
+        self._failures = Failures(settings.poll_seconds)
+        self._refusal = self._none_loaded("no complete version is in it")
         self._leaving: list[weakref.ref[ServedModel]] = []
         self._is_settled = False
         self._stopping = threading.Event()
@@ -147,16 +125,13 @@ class ModelVersions:
             self._unload([version for version in self._loaded if version not in kept])
         for version in [each for each in self._statuses if each not in found and each not in self._loaded]:
             del self._statuses[version]
-            self._failures.pop(version, None)
+            self._failures.forget(version)
 
     def first_load(self) -> None:
         """As `refresh`, but raises InputError if nothing can be served."""
         self.refresh()
         if not self._loaded:
-            if isinstance(self._last_error, InputError):
-                raise self._last_error
-            reason = f": {self._last_error}" if self._last_error else ", and no complete version is in it"
-            raise InputError(f"no version of the model in '{self._root}' could be loaded{reason}.")
+            raise InputError(self._refusal)
 
     def watch(self) -> None:
         """Refreshes again and again until `stop`."""
@@ -184,18 +159,20 @@ class ModelVersions:
         """Loads a version if it is not loaded; False if that cannot be done."""
         if version in self._loaded:
             return True
-        if not (directory / MANIFEST).exists():
-            # It is still being copied, or is something else.
-            self._statuses[version] = VersionStatus("START")
-            return False
         try:
-            stamp = _stamp(directory)
+            stamp = stamp_of(directory) if (directory / MANIFEST).exists() else None
         except FileNotFoundError:  # a file was renamed while it was looked at
+            stamp = None
+        except OSError as error:  # such as a folder that is closed to the server
+            if not self._failures.hold(version, ()):
+                self._note_failure(version, (), error)
+            return False
+        if stamp is None:  # it is still being copied, or is something else
             self._statuses[version] = VersionStatus("START")
-            return False
-        failed = self._failures.get(version)
-        if failed is not None and failed.holds(stamp):
-            return False
+        return stamp is not None and not self._failures.hold(version, stamp) and self._load(version, directory, stamp)
+
+    def _load(self, version: int, directory: Path, stamp: Stamp) -> bool:
+        """Loads a version; False if that failed."""
         self._statuses[version] = VersionStatus("LOADING")
         event("loading", version=version)
         try:
@@ -208,30 +185,27 @@ class ModelVersions:
             return False
         self._loaded = {**self._loaded, version: model}
         self._statuses[version] = VersionStatus("AVAILABLE")
-        self._failures.pop(version, None)
+        self._failures.forget(version)
         self._is_settled = False
         self._metrics.loads.labels("loaded").inc()
         event("available", version=version)
         return True
 
     def _note_failure(self, version: int, stamp: Stamp, error: Exception) -> None:
-        is_damaged, before = isinstance(error, InputError), self._failures.get(version)
-        is_again = before is not None and before.stamp == stamp
-        # Files that are not as they should be may still be coming; if they are the same at the next look, the version is broken.
-        # Another error, such as of too little memory, may pass: it is tried again, less and less often.
-        pause = (math.inf if is_again else 0.0) if is_damaged else self._settings.poll_seconds
-        if before is not None and is_again and not is_damaged:
-            pause = min(max(2 * before.pause, pause), _LONGEST_PAUSE)
-        self._failures[version], self._last_error = _Failure(stamp, pause, time.monotonic()), error
-        if pause == 0:
+        # Its words alone are kept: its traceback holds what was loaded of the version.
+        self._refusal = str(error) if isinstance(error, InputError) else self._none_loaded(str(error) or type(error).__name__)
+        failed = self._failures.note(version, stamp, error)
+        if failed.may_be_coming:
             self._statuses[version] = VersionStatus("START")
             event("not complete", version=version)
             return
-        self._statuses[version] = VersionStatus(
-            "END", "DATA_LOSS" if is_damaged else "INTERNAL", _BROKEN if is_damaged else _FAILED
-        )
+        code, message = ("DATA_LOSS", _BROKEN) if failed.is_damage else ("INTERNAL", _FAILED)
+        self._statuses[version] = VersionStatus("END", code, message)
         self._metrics.loads.labels("failed").inc()
         event("not loaded", logging.ERROR, version=version, error=type(error).__name__, reason=str(error))
+
+    def _none_loaded(self, reason: str) -> str:
+        return f"no version of the model in '{self._root}' could be loaded: {reason}."
 
     def _unload(self, versions: list[int]) -> None:
         """Requests that hold an unloaded version still get their answers; it is gone when the last one has."""
@@ -249,8 +223,11 @@ class ModelVersions:
         """Frees what was unloaded and keeps what is loaded out of the search for garbage, once requests hold no old version."""
         if self._is_settled:
             return
-        gc.collect()  # first, for what failed requests left behind may hold a version, too
-        if any(model() is not None for model in self._leaving):
+        # One that ends while it is collected leaves parts behind that were not: they would be kept for good. And what failed
+        # requests left behind may hold a version, too, until it is collected.
+        were_held = any(model() is not None for model in self._leaving)
+        gc.collect()
+        if were_held:
             return
         gc.freeze()
         self._leaving.clear()
@@ -278,9 +255,3 @@ class ModelVersions:
     def _default_name(self) -> str:
         resolved = self._root.resolve()
         return resolved.name if self._only is None else read_facts(self._root).name
-
-
-def _stamp(directory: Path) -> Stamp:
-    """Changes when a file does."""
-    files = sorted(path for path in directory.rglob("*") if path.is_file())
-    return tuple((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files)
