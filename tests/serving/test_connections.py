@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from tests.serving.conftest import NAME, running
+from tests.serving.conftest import NAME, Client, running
 from tfq_llm.serving import connections
 from tfq_llm.serving.models import ServedModel
-from tfq_llm.serving.settings import Limits
+from tfq_llm.serving.server import Server
+from tfq_llm.serving.settings import Limits, ServerSettings
 
 
 @pytest.fixture(scope="module")
@@ -252,6 +253,27 @@ def test_an_answer_that_is_not_read_counts_and_is_not_kept_without_end(client, m
     with connect(client) as caller, caller.makefile("rb") as reader:
         caller.sendall(predict("a"))
         assert status(reader) == 200
+
+
+def test_who_is_not_waited_for_any_longer_is_told_so(plain, monkeypatch, capfd):
+    """At the end of the grace, or when the server is told to stop twice."""
+    server = Server(ServerSettings(plain.parent, port=0))
+    server._server.config.timeout_graceful_shutdown = 0
+    serving = threading.Thread(target=server.run)
+    serving.start()
+    client = Client(server.url)
+    client.wait_for(client.is_ready)
+    go_on = stopped(monkeypatch)
+    with connect(client) as caller, caller.makefile("rb") as reader:
+        caller.sendall(predict("a") + HEALTH)
+        client.wait_for(lambda: metric(client, "tfq_llm_requests_in_progress") == 2)
+        threading.Timer(1, go_on.set).start()
+        server.stop()
+        assert [status(reader), status(reader)] == [503, None]
+    serving.join()
+    log = capfd.readouterr().err
+    assert '"status":503' in log
+    assert "Exception" not in log
 
 
 def metric(client, name):

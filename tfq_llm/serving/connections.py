@@ -178,10 +178,10 @@ class BoundedConnection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
-        super()._start_asgi_task(cycle, partial(self._until_lost, app))
+        super()._start_asgi_task(cycle, partial(self._until_lost, app, cycle))
         self.flow.resume_reading()
 
-    async def _until_lost(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _until_lost(self, app: ASGIApp, cycle: RequestResponseCycle, scope: Scope, receive: Receive, send: Send) -> None:
         if self._is_lost:
             return
 
@@ -193,9 +193,9 @@ class BoundedConnection(HttpToolsProtocol):
         task = self._task = asyncio.current_task()
         try:
             await app(scope, receive, send_and_wait)
-        except asyncio.CancelledError:
-            if not self._is_lost:
-                raise
+        except asyncio.CancelledError:  # the caller hung up, or the server stops in the middle of an answer
+            cycle.disconnected = True  # or uvicorn would miss the answer, or the rest of it
+            self.transport.abort()
         finally:
             if self._task is task:  # not yet that of the next request
                 self._task = None
