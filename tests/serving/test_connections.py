@@ -10,11 +10,13 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from tests.serving.conftest import NAME, running
+from tests.serving.conftest import NAME, Client, running
 from tfq_llm.serving import connections
 from tfq_llm.serving.models import ServedModel
-from tfq_llm.serving.settings import Limits
+from tfq_llm.serving.server import Server
+from tfq_llm.serving.settings import Limits, ServerSettings
 
 
 @pytest.fixture(scope="module")
@@ -71,11 +73,38 @@ def statuses(client, *pieces, answers):
         return [status(reader) for _ in range(answers)]
 
 
-def test_two_requests_in_one_piece_are_answered_in_their_order(client):
-    assert statuses(client, predict("a") + HEALTH, answers=2) == [200, 200]
+def test_two_requests_in_one_piece_are_answered_in_their_order(client, slow):
+    assert statuses(client, predict("a") + HEALTH.replace(b"healthz", b"nothing"), answers=2) == [200, 404]
 
 
-@pytest.mark.parametrize("before", [predict("x" * 1000), HEALTH * 30], ids=["a body", "heads"])
+def test_of_many_requests_in_one_piece_few_are_taken(client, monkeypatch):
+    """Each takes memory before any limit of the server can count it."""
+    begun, real = [], HttpToolsProtocol.on_headers_complete
+    monkeypatch.setattr(HttpToolsProtocol, "on_headers_complete", lambda self: begun.append(1) or real(self))
+    taken = connections.MOST_WAITING + 1
+    assert statuses(client, HEALTH * 2000, answers=taken + 2) == [200] * taken + [400, None]
+    assert len(begun) == taken
+
+
+def test_nothing_is_read_behind_a_request_that_waits_for_its_turn(plain, monkeypatch):
+    read, real = [], HttpToolsProtocol.on_body
+    body = json.dumps({"instances": ["x" * 4_000_000]}).encode()
+    pieces = HEALTH * 8 + predict("a") + head(len(body)) + body
+    with running(plain.parent) as client, connect(client) as caller, caller.makefile("rb") as reader:
+        go_on = stopped(monkeypatch)
+        monkeypatch.setattr(HttpToolsProtocol, "on_body", lambda self, body: read.append(len(body)) or real(self, body))
+        sending = threading.Thread(target=caller.sendall, args=[pieces])
+        sending.start()
+        assert [status(reader) for _ in range(8)] == [200] * 8
+        client.wait_for(lambda: metric(client, "tfq_llm_requests_in_progress") == 2)
+        meanwhile = sum(read)
+        go_on.set()
+        assert [status(reader) for _ in range(2)] == [200] * 2
+        sending.join()
+    assert meanwhile < 500_000
+
+
+@pytest.mark.parametrize("before", [predict("x" * 1000), HEALTH * 15], ids=["a body", "heads"])
 def test_what_stands_before_a_head_in_the_same_piece_does_not_make_it_too_long(before, client, monkeypatch):
     monkeypatch.setattr(connections, "MOST_BYTES", 500)
     requests = before.count(b"HTTP/1.1") + 1
@@ -89,6 +118,15 @@ def test_a_good_request_is_answered_before_a_bad_one_behind_it_is_refused(client
     assert statuses(client, predict("a") + HEALTH + b"\x16\x03\x01\r\n\r\n", answers=4) == [200, 200, 400, None]
     chunked = head(0).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
     assert statuses(client, predict("a") + chunked + b"xyz\r\n", answers=3) == [200, 400, None]
+
+
+@pytest.mark.parametrize("place", ["path", "header"])
+@pytest.mark.parametrize("pieces", [1, 2])
+def test_a_head_that_is_too_long_is_refused_however_it_comes(pieces, place, client):
+    long = b"x" * connections.MOST_BYTES
+    whole = HEALTH.replace(b"/healthz", b"/" + long) if place == "path" else HEALTH.replace(b"Host", b"X: " + long + b"\r\nHost")
+    middle = len(whole) if pieces == 1 else len(whole) // 2
+    assert statuses(client, whole[:middle], whole[middle:], answers=2) == [400, None]
 
 
 def test_the_next_head_may_wait_for_the_answer_before_it(client, slow, monkeypatch):
@@ -119,6 +157,53 @@ def test_the_rest_of_a_refused_body_is_not_waited_for_without_end(limited, monke
     began = time.monotonic()
     assert statuses(limited, head(5000), answers=2) == [413, None]
     assert time.monotonic() - began < 3  # uvicorn waits 5 s
+
+
+@pytest.mark.parametrize("begin", [b"HTTP/1.0\r\n", b"HTTP/1.1\r\nConnection: close\r\n"], ids=["1.0", "close"])
+def test_who_still_sends_reads_why_although_the_connection_is_closed(begin, limited):
+    """A kernel that gets what nobody reads sends a reset, and the answer is lost."""
+    with connect(limited) as caller, caller.makefile("rb") as reader:
+        caller.sendall(head(8000).replace(b"HTTP/1.1\r\n", begin))
+        for _ in range(8):
+            time.sleep(0.02)
+            caller.sendall(b"x" * 1000)
+        assert [status(reader), status(reader)] == [413, None]
+
+
+def test_who_sends_without_end_what_is_not_wanted_is_cut_off(limited):
+    with connect(limited) as caller:
+        caller.sendall(head(10**9, b"Connection: close\r\n"))
+        with pytest.raises(ConnectionError):
+            caller.sendall(b"x" * 10**8)
+
+
+def test_a_connection_is_closed_although_empty_lines_come(client, monkeypatch):
+    monkeypatch.setattr(connections, "MOST_SECONDS", 0.5)
+    with connect(client) as caller, caller.makefile("rb") as reader:
+        caller.sendall(HEALTH)
+        assert status(reader) == 200
+        for _ in range(4):
+            caller.sendall(b"\r\n")
+            time.sleep(0.05)
+        caller.settimeout(3)  # uvicorn closes after 5 s what nothing comes on
+        assert status(reader) is None
+
+
+def test_a_connection_is_closed_although_its_last_answer_is_not_read(client, monkeypatch):
+    monkeypatch.setattr(connections, "MOST_SECONDS", 0.5)
+    monkeypatch.setattr(HttpToolsProtocol, "pause_writing", lambda self: None)  # as when less than 64 KiB were left
+    monkeypatch.setattr(ServedModel, "call", lambda self, signature, inputs: {"z": np.zeros([1, 3_000_000], np.float32)})
+    lost, real = threading.Event(), HttpToolsProtocol.connection_lost
+    with connect(client) as caller:
+
+        def connection_lost(self, error):
+            if self.client == caller.getsockname():
+                lost.set()
+            real(self, error)
+
+        monkeypatch.setattr(HttpToolsProtocol, "connection_lost", connection_lost)
+        caller.sendall(predict("a").replace(b"Host", b"Connection: close\r\nHost", 1))
+        assert lost.wait(10)
 
 
 def test_callers_that_hang_up_are_not_waited_for(plain, monkeypatch):
@@ -168,6 +253,27 @@ def test_an_answer_that_is_not_read_counts_and_is_not_kept_without_end(client, m
     with connect(client) as caller, caller.makefile("rb") as reader:
         caller.sendall(predict("a"))
         assert status(reader) == 200
+
+
+def test_who_is_not_waited_for_any_longer_is_told_so(plain, monkeypatch, capfd):
+    """At the end of the grace, or when the server is told to stop twice."""
+    server = Server(ServerSettings(plain.parent, port=0))
+    server._server.config.timeout_graceful_shutdown = 0
+    serving = threading.Thread(target=server.run)
+    serving.start()
+    client = Client(server.url)
+    client.wait_for(client.is_ready)
+    go_on = stopped(monkeypatch)
+    with connect(client) as caller, caller.makefile("rb") as reader:
+        caller.sendall(predict("a") + HEALTH)
+        client.wait_for(lambda: metric(client, "tfq_llm_requests_in_progress") == 2)
+        threading.Timer(1, go_on.set).start()
+        server.stop()
+        assert [status(reader), status(reader)] == [503, None]
+    serving.join()
+    log = capfd.readouterr().err
+    assert '"status":503' in log
+    assert "Exception" not in log
 
 
 def metric(client, name):

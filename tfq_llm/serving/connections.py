@@ -3,19 +3,44 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import httptools
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-MOST_BYTES, MOST_SECONDS = 2**16, 30.0
-"""Of what stands before a body, path and headers; as many bytes may all headers of a message have, with those behind its body.
-As long may the rest of a refused body take, and a caller to read its answer."""
+from tfq_llm.serving.closing import ClosingTransport
+
+MOST_BYTES, MOST_SECONDS, MOST_WAITING = 2**16, 30.0, 16
+"""Bytes of path and headers of a request, with those behind its body. Seconds for them to come, for the rest of a refused body,
+and for a caller to read its answer. Requests of a connection that wait for the answer to one before them."""
+
+
+_TOO_LONG = "The head of the request is too long."
+_AROUND_HEADER = len(b": \r\n")
+
+
+class _RefusalError(Exception):
+    """Ends the parsing; the caller gets the message."""
+
+
+class _Flow(FlowControl):
+    """Reads nothing while requests wait for the answer to one before them, so that they are few."""
+
+    def __init__(self, transport: asyncio.Transport, is_waiting: Callable[[], bool]) -> None:
+        super().__init__(transport)
+        self._is_waiting = is_waiting
+
+    def resume_reading(self) -> None:
+        if not self._is_waiting():
+            super().resume_reading()
 
 
 class BoundedConnection(HttpToolsProtocol):
-    """A connection that is closed when the head of a request is too long or too slow.
+    """A connection that is closed when the head of a request is too long or too slow, or too many requests come at once.
 
     What works for a request is cancelled when its caller hangs up. That is not seen of a caller that has sent its next request
     already: then nothing is read before the answer.
@@ -34,7 +59,7 @@ class BoundedConnection(HttpToolsProtocol):
         self._head_bytes: int | None = 0  # None while a body comes
         self._begins = False
         self._header_bytes = 0
-        self._unread_bytes, self._most_unread = 0, unread_bytes
+        self._most_unread = unread_bytes
         self._malformed: str | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._running: RequestResponseCycle | None = None
@@ -42,57 +67,83 @@ class BoundedConnection(HttpToolsProtocol):
         self._is_lost = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        self.transport: ClosingTransport = ClosingTransport(
+            transport, self.loop, lambda: self._is_sending, self._most_unread, MOST_SECONDS
+        )
+        super().connection_made(self.transport)
+        self.flow = _Flow(self.transport, lambda: bool(self.pipeline))
         self._await_head()
 
     def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            self.transport.discard(len(data))
+            return
         if self._malformed is not None:
             return
         self._begins = False
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            reason = error.__context__
+            self.send_400_response(str(reason) if isinstance(reason, _RefusalError) else "This is not HTTP.")
+            return
         # Before the head there may be other requests in the same piece, which is of bounded size.
         if self._head_bytes is not None and not self._begins:
             self._head_bytes += len(data)
             if self._head_bytes > MOST_BYTES:
-                self.send_400_response("The head of the request is too long.")
+                self.send_400_response(_TOO_LONG)
+        if self._timer is None and not self._is_answering:
+            self._await_head()  # empty lines between requests are no request, and have ended uvicorn's timer
 
     def send_400_response(self, msg: str) -> None:
         """Refuses what came last, once the requests before it have their answers."""
-        if self._malformed is None and self._is_answering and (self.pipeline or not self.cycle.more_body):
-            self._malformed = msg
-        else:
+        if self.transport.is_closing():
+            return
+        is_refused = not self._is_answering or (not self.pipeline and self.cycle.more_body)
+        self._malformed = msg
+        if is_refused:
             super().send_400_response(msg)
+            self._give_up()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._head_bytes = self._header_bytes = self._unread_bytes = 0
+        self._head_bytes = self._header_bytes = self.transport.discarded_bytes = 0
         self._begins = True
         self._await_head()
 
+    def on_url(self, url: bytes) -> None:
+        self._count(len(url))
+        super().on_url(url)
+
     def on_header(self, name: bytes, value: bytes) -> None:
         # Headers may stand behind a chunked body, too, and are kept by uvicorn whatever was answered.
-        self._header_bytes += len(name) + len(value)
-        if self._header_bytes > MOST_BYTES:
-            self.transport.abort()
-            return
+        self._count(len(name) + len(value) + _AROUND_HEADER)
         super().on_header(name, value)
 
+    def _count(self, size: int) -> None:
+        self._header_bytes += size
+        if self._header_bytes > MOST_BYTES:
+            raise _RefusalError(_TOO_LONG)
+
     def on_headers_complete(self) -> None:
+        if len(self.pipeline) == MOST_WAITING:
+            raise _RefusalError(f"More than {MOST_WAITING} requests at once on a connection: wait for the answers.")
         self._head_bytes = None
         self._stop_timer()
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         if self.cycle.response_complete:
-            self._unread_bytes += len(body)
-            if self._unread_bytes > self._most_unread:
-                self.transport.close()
+            self.transport.discard(len(body))
+            if self.transport.is_closing():
+                raise _RefusalError("The rest of a refused body is too long.")
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
-        if not self.pipeline:
-            self.flow.resume_reading()  # a large body had stopped it, and only who reads learns that the caller hangs up
+        self.cycle.more_body = False  # uvicorn forgets it of a request that has its answer
+        self.flow.resume_reading()  # a large body had stopped it, and only who reads learns that the caller hangs up
 
     def on_response_complete(self) -> None:
         if self.cycle.response_complete:
@@ -106,11 +157,16 @@ class BoundedConnection(HttpToolsProtocol):
             super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._is_lost = True
+        self.transport.lost()
         self._stop_timer()
+        super().connection_lost(exc)
+        self._give_up()
+
+    def _give_up(self) -> None:
+        """Cancels what works for a request, for nobody will get its answer."""
+        self._is_lost = True
         if self._running is not None:
             self._running.disconnected = True  # uvicorn tells the request that came last, and this may be one before it
-        super().connection_lost(exc)
         self._cancel()
         self.loop.call_soon(
             self._cancel
@@ -122,9 +178,10 @@ class BoundedConnection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
-        super()._start_asgi_task(cycle, partial(self._until_lost, app))
+        super()._start_asgi_task(cycle, partial(self._until_lost, app, cycle))
+        self.flow.resume_reading()
 
-    async def _until_lost(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _until_lost(self, app: ASGIApp, cycle: RequestResponseCycle, scope: Scope, receive: Receive, send: Send) -> None:
         if self._is_lost:
             return
 
@@ -136,9 +193,9 @@ class BoundedConnection(HttpToolsProtocol):
         task = self._task = asyncio.current_task()
         try:
             await app(scope, receive, send_and_wait)
-        except asyncio.CancelledError:
-            if not self._is_lost:
-                raise
+        except asyncio.CancelledError:  # the caller hung up, or the server stops in the middle of an answer
+            cycle.disconnected = True  # or uvicorn would miss the answer, or the rest of it
+            self.transport.abort()
         finally:
             if self._task is task:  # not yet that of the next request
                 self._task = None
@@ -154,6 +211,11 @@ class BoundedConnection(HttpToolsProtocol):
         """Whether there is a request that has no answer yet."""
         return bool(self.pipeline) or (self.cycle is not None and not self.cycle.response_complete)
 
+    @property
+    def _is_sending(self) -> bool:
+        """Whether the caller may not have sent all of what it began."""
+        return self._malformed is not None or (self.cycle is not None and self.cycle.more_body)
+
     def _await_head(self) -> None:
         self._stop_timer()
         self._timer = self.loop.call_later(MOST_SECONDS, self._head_is_late)
@@ -162,7 +224,7 @@ class BoundedConnection(HttpToolsProtocol):
         if self._is_answering:
             self._await_head()  # it is not read before the answer
         else:
-            self.transport.close()
+            self.transport.end()
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 
@@ -58,6 +59,13 @@ class Observing:
             await self._app(scope, receive, send_with_headers)
         except ClientDisconnect:
             pass  # nobody waits for the answer
+        except asyncio.CancelledError:
+            if sent or not self._service.is_stopping:
+                raise
+            # The server does not wait any longer; a caller who hung up in the meantime gets nothing.
+            reply = error_reply(errors.UNAVAILABLE, "the server is stopping.")
+            reply.headers["Connection"] = "close"
+            await reply(scope, receive, send_with_headers)
         except Exception as error:
             failure("a request failed", error, id=identity)
             if not sent:
