@@ -183,6 +183,15 @@ def test_a_damaged_run_is_refused_by_whatever_uses_it(file, damage, config, tmp_
     assert not (tmp_path / "m").exists()
 
 
+def test_a_run_without_results_is_refused_where_a_card_needs_them(config, tmp_path, capsys):
+    train(config, tmp_path / "run")
+    (tmp_path / "run" / "results.json").unlink()
+    for command in (["export", "--head-only"], ["keep-head"]):
+        assert main([*command, "--to", str(tmp_path / "m"), str(tmp_path / "run")]) == 2
+        assert "'results.json' is missing or not as it was written" in capsys.readouterr().err
+    assert not (tmp_path / "m").exists()
+
+
 def test_predict_answers_from_an_exported_model(exported_text, text_model, capsys):
     assert main(["predict", str(exported_text.parent), "the movie", "un able dog"]) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -42,11 +42,17 @@ class Provenance:
 
     @classmethod
     def of_run(cls, path: Path) -> Provenance:
-        """What a finished run directory says, or a saved head."""
+        """What a finished run directory says, or a saved head.
+
+        Raises:
+            InputError: a file is missing or damaged.
+        """
         if is_saved_head(path):
             return cls.of_saved_head(SavedHead.read(path))
         run = RunDirectory(path)
         config, results, split = run.config, run.results(), read_json(path / "splits.json")
+        if not any(result.head == QUANTUM for result in results):
+            raise run.damaged(path / "results.json")
         if config.data.embeddings:
             name = Path(config.data.embeddings).name
             source, licence = f"The embeddings in '{name}' of whoever trained the model.", NOT_STATED
