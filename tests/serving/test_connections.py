@@ -255,6 +255,16 @@ def test_an_answer_that_is_not_read_counts_and_is_not_kept_without_end(client, m
         assert status(reader) == 200
 
 
+def test_an_offer_of_another_protocol_is_not_taken_and_the_request_answered(client):
+    """Java's HttpClient makes it with every first request."""
+    offering = predict("a").replace(
+        b"Host", b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAM\r\nHost", 1
+    )
+    assert statuses(client, offering + offering + HEALTH, answers=3) == [200] * 3
+    assert statuses(client, offering[:-5], offering[-5:] + HEALTH, answers=2) == [200] * 2
+    assert statuses(client, b"CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n", answers=2) == [400, None]
+
+
 def test_who_is_not_waited_for_any_longer_is_told_so(plain, monkeypatch, capfd):
     """At the end of the grace, or when the server is told to stop twice."""
     server = Server(ServerSettings(plain.parent, port=0))

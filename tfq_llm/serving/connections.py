@@ -18,7 +18,6 @@ MOST_BYTES, MOST_SECONDS, MOST_WAITING = 2**16, 30.0, 16
 """Bytes of path and headers of a request, with those behind its body. Seconds for them to come, for the rest of a refused body,
 and for a caller to read its answer. Requests of a connection that wait for the answer to one before them."""
 
-
 _TOO_LONG = "The head of the request is too long."
 _AROUND_HEADER = len(b": \r\n")
 
@@ -83,10 +82,10 @@ class BoundedConnection(HttpToolsProtocol):
         self._begins = False
         self._unset_keepalive_if_required()
         try:
-            self.parser.feed_data(data)
+            self._parse(data)
         except httptools.HttpParserError as error:
             reason = error.__context__
-            self.send_400_response(str(reason) if isinstance(reason, _RefusalError) else "This is not HTTP.")
+            self.send_400_response(str(reason) if isinstance(reason, _RefusalError) else "Invalid HTTP request received.")
             return
         # Before the head there may be other requests in the same piece, which is of bounded size.
         if self._head_bytes is not None and not self._begins:
@@ -95,6 +94,17 @@ class BoundedConnection(HttpToolsProtocol):
                 self.send_400_response(_TOO_LONG)
         if self._timer is None and not self._is_answering:
             self._await_head()  # empty lines between requests are no request, and have ended uvicorn's timer
+
+    def _parse(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            # Such as to HTTP/2, which a server need not do; but the parser would take the body for the other protocol's.
+            lines = [b"%s %s HTTP/1.1" % (self.parser.get_method(), self.url)]
+            lines += [name + b": " + value for name, value in self.headers if name != b"upgrade"]
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn
+            self._parse(b"\r\n".join([*lines, b"", b""]) + data[upgrade.args[0] :])
 
     def send_400_response(self, msg: str) -> None:
         """Refuses what came last, once the requests before it have their answers."""
@@ -127,6 +137,10 @@ class BoundedConnection(HttpToolsProtocol):
             raise _RefusalError(_TOO_LONG)
 
     def on_headers_complete(self) -> None:
+        if self.parser.should_upgrade():
+            if self.parser.get_method() == b"CONNECT":
+                raise _RefusalError("This server is no proxy.")
+            return
         if len(self.pipeline) == MOST_WAITING:
             raise _RefusalError(f"More than {MOST_WAITING} requests at once on a connection: wait for the answers.")
         self._head_bytes = None
@@ -141,6 +155,8 @@ class BoundedConnection(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return
         super().on_message_complete()
         self.cycle.more_body = False  # uvicorn forgets it of a request that has its answer
         self.flow.resume_reading()  # a large body had stopped it, and only who reads learns that the caller hangs up
@@ -193,9 +209,10 @@ class BoundedConnection(HttpToolsProtocol):
         task = self._task = asyncio.current_task()
         try:
             await app(scope, receive, send_and_wait)
-        except asyncio.CancelledError:  # the caller hung up, or the server stops in the middle of an answer
-            cycle.disconnected = True  # or uvicorn would miss the answer, or the rest of it
-            self.transport.abort()
+        except asyncio.CancelledError:
+            if not self._is_lost:  # the server stops in the middle of an answer
+                cycle.disconnected = True  # or uvicorn would miss the rest of it
+                self.transport.abort()
         finally:
             if self._task is task:  # not yet that of the next request
                 self._task = None
