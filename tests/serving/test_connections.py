@@ -13,7 +13,7 @@ import pytest
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tests.serving.conftest import NAME, Client, running
-from tfq_llm.serving import connections
+from tfq_llm.serving import reading
 from tfq_llm.serving.models import ServedModel
 from tfq_llm.serving.server import Server
 from tfq_llm.serving.settings import Limits, ServerSettings
@@ -81,7 +81,7 @@ def test_of_many_requests_in_one_piece_few_are_taken(client, monkeypatch):
     """Each takes memory before any limit of the server can count it."""
     begun, real = [], HttpToolsProtocol.on_headers_complete
     monkeypatch.setattr(HttpToolsProtocol, "on_headers_complete", lambda self: begun.append(1) or real(self))
-    taken = connections.MOST_WAITING + 1
+    taken = reading.MOST_WAITING + 1
     assert statuses(client, HEALTH * 2000, answers=taken + 2) == [200] * taken + [400, None]
     assert len(begun) == taken
 
@@ -106,7 +106,7 @@ def test_nothing_is_read_behind_a_request_that_waits_for_its_turn(plain, monkeyp
 
 @pytest.mark.parametrize("before", [predict("x" * 1000), HEALTH * 15], ids=["a body", "heads"])
 def test_what_stands_before_a_head_in_the_same_piece_does_not_make_it_too_long(before, client, monkeypatch):
-    monkeypatch.setattr(connections, "MOST_BYTES", 500)
+    monkeypatch.setattr(reading, "MOST_BYTES", 500)
     requests = before.count(b"HTTP/1.1") + 1
     assert statuses(client, before + HEALTH[:20], HEALTH[20:], answers=requests) == [200] * requests
     assert statuses(client, before, b"GET /healthz HTTP/1.1\r\n", b"X: " + b"x" * 600, answers=requests) == [200] * (
@@ -123,14 +123,14 @@ def test_a_good_request_is_answered_before_a_bad_one_behind_it_is_refused(client
 @pytest.mark.parametrize("place", ["path", "header"])
 @pytest.mark.parametrize("pieces", [1, 2])
 def test_a_head_that_is_too_long_is_refused_however_it_comes(pieces, place, client):
-    long = b"x" * connections.MOST_BYTES
+    long = b"x" * reading.MOST_BYTES
     whole = HEALTH.replace(b"/healthz", b"/" + long) if place == "path" else HEALTH.replace(b"Host", b"X: " + long + b"\r\nHost")
     middle = len(whole) if pieces == 1 else len(whole) // 2
     assert statuses(client, whole[:middle], whole[middle:], answers=2) == [400, None]
 
 
 def test_the_next_head_may_wait_for_the_answer_before_it(client, slow, monkeypatch):
-    monkeypatch.setattr(connections, "MOST_SECONDS", 0.1)
+    monkeypatch.setattr(reading, "MOST_SECONDS", 0.1)
     assert statuses(client, predict("a") + HEALTH[:20], answers=2) == [200, None]
 
 
@@ -153,7 +153,7 @@ def test_a_refused_body_without_end_is_not_read_without_end(limited):
 
 
 def test_the_rest_of_a_refused_body_is_not_waited_for_without_end(limited, monkeypatch):
-    monkeypatch.setattr(connections, "MOST_SECONDS", 0.5)
+    monkeypatch.setattr(reading, "MOST_SECONDS", 0.5)
     began = time.monotonic()
     assert statuses(limited, head(5000), answers=2) == [413, None]
     assert time.monotonic() - began < 3  # uvicorn waits 5 s
@@ -178,7 +178,7 @@ def test_who_sends_without_end_what_is_not_wanted_is_cut_off(limited):
 
 
 def test_a_connection_is_closed_although_empty_lines_come(client, monkeypatch):
-    monkeypatch.setattr(connections, "MOST_SECONDS", 0.5)
+    monkeypatch.setattr(reading, "MOST_SECONDS", 0.5)
     with connect(client) as caller, caller.makefile("rb") as reader:
         caller.sendall(HEALTH)
         assert status(reader) == 200
@@ -190,7 +190,7 @@ def test_a_connection_is_closed_although_empty_lines_come(client, monkeypatch):
 
 
 def test_a_connection_is_closed_although_its_last_answer_is_not_read(client, monkeypatch):
-    monkeypatch.setattr(connections, "MOST_SECONDS", 0.5)
+    monkeypatch.setattr(reading, "MOST_SECONDS", 0.5)
     monkeypatch.setattr(HttpToolsProtocol, "pause_writing", lambda self: None)  # as when less than 64 KiB were left
     monkeypatch.setattr(ServedModel, "call", lambda self, signature, inputs: {"z": np.zeros([1, 3_000_000], np.float32)})
     lost, real = threading.Event(), HttpToolsProtocol.connection_lost
@@ -243,7 +243,7 @@ def test_hanging_up_is_seen_behind_a_large_body_and_before_its_end(plain, monkey
 
 
 def test_an_answer_that_is_not_read_counts_and_is_not_kept_without_end(client, monkeypatch):
-    monkeypatch.setattr(connections, "MOST_SECONDS", 1.0)
+    monkeypatch.setattr(reading, "MOST_SECONDS", 1.0)
     monkeypatch.setattr(ServedModel, "call", lambda self, signature, inputs: {"z": np.zeros([1, 3_000_000], np.float32)})
     with connect(client) as caller:
         caller.sendall(predict("a"))
@@ -253,6 +253,16 @@ def test_an_answer_that_is_not_read_counts_and_is_not_kept_without_end(client, m
     with connect(client) as caller, caller.makefile("rb") as reader:
         caller.sendall(predict("a"))
         assert status(reader) == 200
+
+
+def test_an_offer_of_another_protocol_is_not_taken_and_the_request_answered(client):
+    """Java's HttpClient makes it with every first request."""
+    offering = predict("a").replace(
+        b"Host", b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAM\r\nHost", 1
+    )
+    assert statuses(client, offering + offering + HEALTH, answers=3) == [200] * 3
+    assert statuses(client, offering[:-5], offering[-5:] + HEALTH, answers=2) == [200] * 2
+    assert statuses(client, b"CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n", answers=2) == [400, None]
 
 
 def test_who_is_not_waited_for_any_longer_is_told_so(plain, monkeypatch, capfd):
