@@ -34,9 +34,8 @@ class BoundedConnection(reading.BoundedReading):
         if self._running is not None:
             self._running.disconnected = True  # uvicorn tells the request that came last, and this may be one before it
         self._cancel()
-        self.loop.call_soon(
-            self._cancel
-        )  # before Python 3.12 asyncio.wait_for forgets it when its result came at the same moment
+        # Before Python 3.12 asyncio.wait_for forgets it when its result came at the same moment.
+        self.loop.call_soon(self._cancel)
 
     def _cancel(self) -> None:
         if self._task is not None:
