@@ -167,10 +167,13 @@ def test_it_goes_on_with_a_new_version(browser, models, plain):  # noqa: F811
         opened = browser.new_page()
         opened.goto(server.url)
         opened.get_by_text("Version 1:").wait_for()
+        classify(opened, "the film")
+        opened.get_by_label("Machine", exact=True).select_option("forte-1")
         add_version(plain, model, 2)
         server.wait_for(lambda: server.states() == {"2": "AVAILABLE", "1": "END"})
         classify(opened, "the movie")
-        assert opened.get_by_text("Version 2:").is_visible()
+        opened.get_by_text("Version 2:").wait_for()
+        assert opened.get_by_label("Machine", exact=True).input_value() == "forte-1"
         opened.close()
 
 

@@ -57,7 +57,8 @@ function describe() {
   const kind = model.sampling ? `drawn anew for every answer, with ${model.sampling}` : "exact";
   at("about").textContent = `Version ${model.version}: answers ${classes}, with a circuit of ${model.qubits} qubits. Its probabilities are ${kind}.`;
   at("card").innerHTML = model.card_html;
-  at("machine").replaceChildren(...model.machines.map((name) => element("option", { text: name })));
+  const machine = at("machine").value; // another version may be described than before
+  at("machine").replaceChildren(...model.machines.map((name) => element("option", { text: name, selected: name === machine })));
   if (model.task !== "text") {
     at("texts-form").hidden = true;
     at("status").textContent = "This model is a head alone: it takes embeddings, through the API, and no sentences.";
