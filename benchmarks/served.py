@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -120,6 +121,24 @@ class Server:
         while requests.post(f"{self.url}/v1/models/{self.name}:predict", json={"instances": [text]}).status_code != 200:
             time.sleep(0.01)
         return time.perf_counter() - began
+
+    def statuses(self, text: str, callers: int, seconds: float) -> Counter[int]:
+        """Of what callers get who send one text again and again; 0 for a connection that broke."""
+        address, body = f"{self.url}/v1/models/{self.name}:predict", json.dumps({"instances": [text]}).encode()
+        end = time.monotonic() + seconds
+
+        def call(_: int) -> Counter[int]:
+            found: Counter[int] = Counter()
+            with requests.Session() as session:
+                while time.monotonic() < end:
+                    try:
+                        found[session.post(address, data=body, timeout=60).status_code] += 1
+                    except requests.ConnectionError:
+                        found[0] += 1
+            return found
+
+        with ThreadPoolExecutor(callers) as pool:
+            return sum(pool.map(call, range(callers)), Counter())
 
     def load(self, texts: Sequence[str], connections: int, seconds: int) -> Load:
         """Runs wrk: on each connection one request after the other, a sentence each, all outputs in the answer."""
