@@ -24,7 +24,7 @@ def export(run_dir: Path, to: Path, signature: str, head_only: bool, licence: st
     Raises:
         InputError: the run cannot be used, the model cannot be written there, or the licence is none.
     """
-    stated = spdx_licence(licence) if licence is not None else None
+    stated = spdx_licence(licence)
     trained, origin = load_run(run_dir), Provenance.of_run(run_dir)
     origin = replace(origin, licence=stated or origin.licence)
     written = export_model(trained, origin, to, command=command, signature=signature, head_only=head_only)

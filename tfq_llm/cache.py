@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 
+from tfq_llm import unfinished
 from tfq_llm.errors import InputError
 
 MANIFEST = "MANIFEST.json"
@@ -94,6 +97,7 @@ def write_text(target: Path, text: str) -> None:
 def atomic_directory(target: Path, *, replace: bool = False) -> Iterator[Path]:
     """Yields a new empty directory; when the block ends well, adds a checksum manifest and moves it to `target`.
 
+    Until then it is in a hidden folder beside it, which the next call for this target deletes if this process is killed.
     A `target` that is there and not intact is replaced. If another process put a good one there meanwhile, that one stays.
 
     Args:
@@ -102,18 +106,22 @@ def atomic_directory(target: Path, *, replace: bool = False) -> Iterator[Path]:
             be killed at any moment and one of them is whole.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
+    unfinished.clear_away(sorted(target.parent.glob(f".{glob.escape(target.name)}.*{unfinished.SUFFIX}")))
+    with ExitStack() as held:
+        temporary = _beside(target, held)
         yield temporary
-        temporary.chmod(0o777 & ~_umask())
         (temporary / MANIFEST).write_text(json.dumps(directory_digests(temporary), indent=1), encoding="utf-8")
         if replace:
             _replace(target, temporary)
         elif not is_intact(target):
             shutil.rmtree(target, ignore_errors=True)
             temporary.replace(target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _beside(target: Path, held: ExitStack) -> Path:
+    """An empty directory that is deleted when `held` ends, in the first hidden folder that no other process has."""
+    hidden = (target.with_name(f".{target.name}.{number}{unfinished.SUFFIX}") for number in count(1))
+    return next(directory for each in hidden if (directory := unfinished.make(each, held)) is not None)
 
 
 def former(target: Path) -> Path:

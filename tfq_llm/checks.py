@@ -51,8 +51,14 @@ def one_of(name: str, value: Any, valid: Sequence[str]) -> str:
     return str(value)
 
 
-def spdx_licence(given: str) -> str:
-    """A licence as SPDX writes it, such as "Apache-2.0" for "apache-2.0"; raises InputError if SPDX has none of this name."""
+def spdx_licence(given: str | None) -> str | None:
+    """A licence as SPDX writes it, such as "Apache-2.0" for "apache-2.0"; None for None.
+
+    Raises:
+        InputError: SPDX has none of this name.
+    """
+    if given is None:
+        return None
     try:
         return canonicalize_license_expression(given)
     except InvalidLicenseExpression:

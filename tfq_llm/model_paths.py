@@ -22,3 +22,11 @@ def model_path(path: Path) -> Path:
         return path
     logger.info("There is no '%s' here: taking the saved head of that name that comes with the package.", path)
     return packaged
+
+
+def is_directory(path: Path) -> bool:
+    """Whether a directory is at a path; False for what no path can be, as a text that is too long for one."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False

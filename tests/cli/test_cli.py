@@ -252,9 +252,9 @@ def test_bad_arguments_get_one_clear_message_and_code_2(arguments, message, tfq_
     assert printed == ""
 
 
-def test_what_the_system_refuses_is_told_with_the_file(tfq_llm):
-    review = "a text where the model should be: " + "long " * 60
-    assert tfq_llm("predict", review, "another", expect=2)[1].startswith(f"tfq-llm: File name too long: '{review}")
+def test_a_text_in_place_of_the_model_is_told(tfq_llm):
+    review = "a text that is too long for the name of a file " * 10
+    assert tfq_llm("predict", review, "another", expect=2)[1].startswith(f"tfq-llm: there is no run directory '{review}'")
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
-from tfq_llm import InputError, exported
+from tfq_llm import InputError, exported, unfinished
 from tfq_llm.cli import main
 from tfq_llm.export import export_model, new_version
 from tfq_llm.export.destination import Destination
@@ -63,7 +63,7 @@ def test_what_killed_exports_leave_goes_with_the_next_export_and_running_ones_ar
     train(config, tmp_path / "run")
     model = tmp_path / "served" / "blobs"
     command = ["export", str(tmp_path / "run"), "--to", str(model), "--head-only"]
-    caplog.set_level(logging.INFO, "tfq_llm.export")
+    caplog.set_level(logging.INFO, "tfq_llm.unfinished")
     caplog.clear()
     with waiting([HALF_WRITTEN, READY_TO_MOVE], tmp_path / "run", model) as processes:
         running = {".1.unfinished", ".2.unfinished"}
@@ -109,16 +109,16 @@ def test_an_export_that_is_told_to_end_leaves_nothing(sent, code, word, config, 
 def test_two_exports_of_one_version_that_began_at_once(head_model, origin, tmp_path, monkeypatch):
     """The second sees version 1 free, and by the time that it takes it the first has finished it."""
 
-    def first(hidden: Path, held: object) -> bool:
+    def first(hidden: Path, held: ExitStack) -> Path | None:
         monkeypatch.undo()
         export_model(head_model(), origin, tmp_path / "m", command="", head_only=True)
-        return new_version._is_made(hidden, held)
+        return unfinished.make(hidden, held)
 
-    monkeypatch.setattr(new_version, "_is_made", first)
+    monkeypatch.setattr(unfinished, "make", first)
     second = export_model(head_model(), origin, tmp_path / "m", command="", head_only=True)
     assert second == tmp_path / "m" / "2"
     assert exported.load(second).facts.version == 2
-    monkeypatch.setattr(new_version, "_is_made", first)
+    monkeypatch.setattr(unfinished, "make", first)
     with pytest.raises(InputError, match="leave the version out"):
         export_model(head_model(), origin, tmp_path / "m" / "3", command="", head_only=True)
     assert sorted(path.name for path in (tmp_path / "m").iterdir()) == ["1", "2", "3"]
@@ -130,18 +130,16 @@ def new_folder(model: Path) -> list[str]:
         return sorted(path.name for path in model.iterdir())
 
 
-def test_the_folder_that_another_export_has_just_finished_with_is_not_made_again(tmp_path, monkeypatch, caplog):
+def test_the_folder_that_another_export_has_just_finished_with_is_not_made_again(tmp_path, caplog):
     (tmp_path / "m").mkdir()
-    caplog.set_level(logging.INFO, "tfq_llm.export")
-    with monkeypatch.context() as patch:
-        patch.setattr(new_version, "folders", lambda model: [model / ".1.unfinished"])  # as it was a moment ago
-        new_version._clear_away(tmp_path / "m")
+    caplog.set_level(logging.INFO, "tfq_llm.unfinished")
+    unfinished.clear_away([tmp_path / "m" / ".1.unfinished"])  # which was there a moment ago
     assert list((tmp_path / "m").iterdir()) == []
     assert not caplog.messages
 
 
 def test_a_folder_that_another_export_clears_away_before_it_is_locked_is_made_again(tmp_path, monkeypatch):
-    taken, cleared = new_version.taken, []
+    taken, cleared = unfinished.taken, []
 
     def after_it_was_cleared(lock: Path) -> object:
         if not cleared:
@@ -150,7 +148,7 @@ def test_a_folder_that_another_export_clears_away_before_it_is_locked_is_made_ag
             raise FileNotFoundError(lock)
         return taken(lock)
 
-    monkeypatch.setattr(new_version, "taken", after_it_was_cleared)
+    monkeypatch.setattr(unfinished, "taken", after_it_was_cleared)
     assert new_folder(tmp_path / "m") == [".1.unfinished"]
     assert cleared == [tmp_path / "m" / ".1.unfinished"]
 
@@ -165,7 +163,7 @@ def test_only_folders_of_exports_are_cleared_away(tmp_path):
 
 def test_a_folder_that_cannot_be_cleared_away_is_told(tmp_path, monkeypatch):
     (tmp_path / "m" / ".5.unfinished").mkdir(parents=True)
-    monkeypatch.setattr(new_version, "taken", lambda lock: None)  # as one of another user
+    monkeypatch.setattr(unfinished, "taken", lambda lock: None)  # as one of another user
     refused = pytest.raises(
         InputError, match=r"another export is writing .*/m/5'.*If none is running, delete '.*/\.5\.unfinished'"
     )

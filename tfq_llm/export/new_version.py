@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+from tfq_llm import unfinished
 from tfq_llm.cache import to_disk, writable_directory
 from tfq_llm.errors import InputError
 from tfq_llm.export.destination import Destination
 from tfq_llm.exported.versions import folders, parse_version
-from tfq_llm.locks import taken
 
-logger = logging.getLogger(__name__)
-
-_LOCK, _GROWING = "lock", "model"
-_HIDDEN = re.compile(r"\.[1-9][0-9]*\.unfinished")
+_HIDDEN = re.compile(rf"\.[1-9][0-9]*{re.escape(unfinished.SUFFIX)}")
 
 
 @dataclass(frozen=True)
@@ -56,11 +51,10 @@ def new_version(destination: Destination) -> Iterator[NewVersion]:
     made = [path for path in (model, *model.parents) if not path.exists()]
     try:
         writable_directory(model, "Choose another place.")
-        _clear_away(model)
+        unfinished.clear_away(path for path in folders(model) if _HIDDEN.fullmatch(path.name))
         with ExitStack() as held:
-            number, hidden = _taken(destination, held)
-            new = NewVersion(number, hidden / _GROWING, model / str(number))
-            new.directory.mkdir()
+            number, directory = _taken(destination, held)
+            new = NewVersion(number, directory, model / str(number))
             yield new
             for path in (*new.directory.rglob("*"), new.directory):
                 to_disk(path)
@@ -75,55 +69,15 @@ def new_version(destination: Destination) -> Iterator[NewVersion]:
         raise
 
 
-def _clear_away(model: Path) -> None:
-    """Deletes what killed exports left, and says so. What a running one is writing is locked."""
-    for hidden in (path for path in folders(model) if _HIDDEN.fullmatch(path.name)):
-        # What another user left, say, is in nobody's way.
-        with suppress(OSError), ExitStack() as held:
-            if _is_locked(hidden, held):
-                size = sum(path.stat().st_size for path in hidden.rglob("*") if path.is_file())
-                shutil.rmtree(hidden)
-                if size:  # else it may be of one that has just ended well
-                    logger.info("Deleted '%s', %.1f MB that an export left when it was killed.", hidden, size / 1e6)
-
-
 def _taken(destination: Destination, held: ExitStack) -> tuple[int, Path]:
-    """A version that this process alone writes, and the hidden folder for it, which is deleted when `held` ends."""
+    """A version that this process alone writes, and an empty directory for it, which is deleted when `held` ends."""
     for number in [destination.version] if destination.version else count(destination.next_version()):
-        hidden = destination.model / f".{parse_version(str(number))}.unfinished"
+        hidden = destination.model / f".{parse_version(str(number))}{unfinished.SUFFIX}"
+        directory = unfinished.make(hidden, held)
         # Another export may have finished this version since it was looked for.
-        if _is_made(hidden, held) and not (destination.model / str(number)).exists():
-            return number, hidden
+        if directory is not None and not (destination.model / str(number)).exists():
+            return number, directory
     raise InputError(
         f"another export is writing '{destination.model / str(destination.version)}': wait for it, or leave the version out "
         f"for the next one. If none is running, delete '{hidden}', which one left."
     )
-
-
-def _is_made(hidden: Path, held: ExitStack) -> bool:
-    """Makes and locks a hidden folder, unless another process has it."""
-    while True:
-        try:
-            hidden.mkdir()
-        except FileExistsError:
-            return False
-        try:
-            if _is_locked(hidden, held):
-                held.callback(shutil.rmtree, hidden, ignore_errors=True)
-                return True
-        except OSError:  # of a file system that has no locks
-            shutil.rmtree(hidden, ignore_errors=True)
-            raise
-
-
-def _is_locked(hidden: Path, held: ExitStack) -> bool:
-    """Locks a hidden folder until `held` ends, unless another process has locked it or deletes it."""
-    if not hidden.is_dir():  # taking the lock would make it
-        return False
-    try:
-        lock = taken(hidden / _LOCK)
-    except (FileNotFoundError, FileExistsError):  # deleted, and perhaps made anew, at this very moment
-        return False
-    if lock is not None:
-        held.enter_context(lock)
-    return lock is not None

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tfq_llm.errors import InputError
 from tfq_llm.exported.manifest import MANIFEST, has_manifest, is_complete
+from tfq_llm.model_paths import is_directory
 
 logger = logging.getLogger(__name__)
 
@@ -48,12 +49,9 @@ def model_versions(directory: Path) -> tuple[int, ...]:
 
 def is_exported(path: Path) -> bool:
     """Whether a directory is an exported model, or holds versions of one."""
-    try:
-        if not path.is_dir():
-            return False
-    except OSError:  # the name is too long, say
-        return False
-    return has_manifest(path) or any(has_manifest(path / str(version)) for version in model_versions(path))
+    return is_directory(path) and (
+        has_manifest(path) or any(has_manifest(path / str(version)) for version in model_versions(path))
+    )
 
 
 def version_directory(path: Path) -> Path:
@@ -64,7 +62,7 @@ def version_directory(path: Path) -> Path:
     Raises:
         InputError: there is no such directory, or no exported model in it.
     """
-    if not path.is_dir():
+    if not is_directory(path):
         raise InputError(
             f"there is no directory '{path}': export a model with 'tfq-llm export RUN --to {path}', or check the path."
         )

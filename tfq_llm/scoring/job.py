@@ -27,6 +27,9 @@ from tfq_llm.scoring.workers import Here, Workers
 
 logger = logging.getLogger(__name__)
 
+_Begun = tuple[dict[str, Any], dict[str, Any], State]
+"""As `begun` returns it."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -97,10 +100,11 @@ def score(job: Job) -> Summary:
         raise InputError(f"there is no directory '{job.output.parent}' to write '{job.output.name}' to.")
     if not job.working.exists():
         _refuse_existing(job, [job.output, job.bad_rows])
-    scorer = _scorer(job)
-    output = make_output(job.output, given, scorer.class_names, job.keep_columns)
     with locked(job.working), _unchanged(job.input) as check:
-        journal = _opened(job, given, scorer, output)
+        there = _to_go_on(job)
+        scorer = _scorer(job.model, there)
+        output = make_output(job.output, given, scorer.class_names, job.keep_columns)
+        journal = _opened(job, given, scorer, output, there)
         found = journal.state.rows
         if not journal.state.is_complete:
             with _workers(job, scorer) as workers:
@@ -112,18 +116,17 @@ def score(job: Job) -> Summary:
     return Summary(journal.state, found, scorer.class_names)
 
 
-def _scorer(job: Job) -> Scorer:
+def _scorer(model: Path, there: _Begun | None) -> Scorer:
     """The model; of one with versions the one that goes on with what it began, as long as it is there and the same."""
-    there = _to_go_on(job)
     version = there[1].get("version") if there else None
-    if there and version and exported.is_exported(job.model / version):
-        scorer = load_scorer(job.model / version)
+    if there and version and exported.is_exported(model / version):
+        scorer = load_scorer(model / version)
         if scorer.fingerprint == there[0].get("model"):
             return scorer
-    return load_scorer(job.model)
+    return load_scorer(model)
 
 
-def _to_go_on(job: Job) -> tuple[dict[str, Any], dict[str, Any], State] | None:
+def _to_go_on(job: Job) -> _Begun | None:
     """What was begun, unless it was finished and its file has been moved or changed since."""
     there = begun(job.working)
     if there is None or not _is_delivered(job, there[2]):
@@ -139,7 +142,7 @@ def _is_delivered(job: Job, state: State) -> bool:
     return state.digest is not None and not job.finished.exists()
 
 
-def _opened(job: Job, given: Input, scorer: Scorer, output: Output) -> Journal:
+def _opened(job: Job, given: Input, scorer: Scorer, output: Output, there: _Begun | None) -> Journal:
     """The journal of what was begun, or a new one."""
     identity = {
         "input": file_digest(job.input),
@@ -148,7 +151,6 @@ def _opened(job: Job, given: Input, scorer: Scorer, output: Output) -> Journal:
         "choice of columns": job.keep_columns,
         "format": job.output.suffix.lower(),
     }
-    there = _to_go_on(job)
     if there is None:
         return _new_journal(job, given, scorer, output, identity)
     was, facts, state = there

@@ -52,7 +52,7 @@ def keep_head(
         InputError: a run is not finished, has a trained sentence encoder or learned from other rows than the others; the target
             exists or cannot be written; the licence is none.
     """
-    licence = spdx_licence(licence) if licence is not None else None
+    licence = spdx_licence(licence)
     if target.exists() and not replace:
         raise InputError(f"'{target}' exists: give another directory, or --replace to replace it.")
     if target.exists() and not (is_saved_head(target) and {path.name for path in target.iterdir()} <= FILES):

@@ -16,6 +16,7 @@ from safetensors.numpy import load_file, save
 from tfq_llm.cache import MANIFEST, file_digest, recorded_digests
 from tfq_llm.config import Config, load_config
 from tfq_llm.errors import InputError
+from tfq_llm.model_paths import is_directory
 from tfq_llm.models import quantum_head
 from tfq_llm.yaml_settings import dump_yaml
 
@@ -98,7 +99,7 @@ class SavedHead:
 
 def is_saved_head(directory: Path) -> bool:
     """Whether a directory is a saved head, and not a run."""
-    return (directory / FACTS).is_file()
+    return is_directory(directory) and (directory / FACTS).is_file()
 
 
 def shortened(keys: Iterable[str]) -> frozenset[str]:

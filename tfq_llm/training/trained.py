@@ -20,6 +20,7 @@ from tfq_llm.data import EmbeddingDataset, TextDataset
 from tfq_llm.data.duplicates import embedding_keys, text_key
 from tfq_llm.encoders import SentenceEncoder
 from tfq_llm.errors import InputError
+from tfq_llm.model_paths import is_directory
 from tfq_llm.models import hybrid_classifier, predict_logits
 from tfq_llm.training.run import RunDirectory
 from tfq_llm.training.saved_head import SavedHead, is_saved_head
@@ -87,7 +88,7 @@ def load_run(path: Path | str) -> TrainedModel:
     if is_saved_head(Path(path)):
         return _load_saved_head(Path(path))
     run = RunDirectory(Path(path))
-    if not run.path.is_dir():
+    if not is_directory(run.path):
         raise _missing(run.path)
     facts = run.model()
     head, encoder = _load_head(run, facts["head"]), _load_encoder(run, facts["encoder"])
