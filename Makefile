@@ -6,7 +6,8 @@
 #   make reproduce-quick     a small version on the default data, in ten minutes
 #   make saved-model  saved_models/movie-reviews anew: three depths are trained, and the one that validates best is kept
 #   make test     the test suite, in less than 20 minutes      make test-fast  its fast part     make lint  style, types, imports
-#   make test-campaigns      tests that take minutes each, of kills, lost nodes and many draws; run before a release
+#   make test-campaigns      tests that take minutes each, of kills, lost nodes and many draws, and new cases for those that draw
+#                 them; run before a release
 #   make benchmark  docs/performance.md anew; PEERS=PYTHON, of an environment of their own, measures other simulators too
 #   make benchmark-encoder PEER=PYTHON  docs/performance-sentence-encoder.md anew, beside sentence-transformers
 #   make benchmark-studies   the tables of docs/scaling.md: trials an hour, and what one scheduler and one store can take
@@ -115,13 +116,13 @@ tutorial: .venv/installed-dev
 PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test: .venv/installed-dev kernels
-	$(PYTEST) -m "not campaign"
+	$(PYTEST) --hypothesis-profile same -m "not campaign"
 
 test-fast: .venv/installed-dev kernels
-	$(PYTEST) -m "not slow and not campaign"
+	$(PYTEST) --hypothesis-profile same -m "not slow and not campaign"
 
 test-campaigns: .venv/installed-dev kernels
-	$(PYTEST) -m campaign
+	$(PYTEST) -m "campaign or hypothesis"
 
 # Real kernels and complex ones are compiled before any test, so that no test's deadline has to allow for it.
 kernels: .venv/installed-dev
@@ -147,8 +148,9 @@ lint: .venv/installed-dev
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null && $(PYTHON) -m venv .venv || { rm -rf .venv && $(PYTHON) -m venv --without-pip .venv \
 	&& $(PYTHON) -m pip install --quiet --target "$$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" pip; }
 
-# pip compiles 26,000 modules on one core; compileall does on all of them. A few are no valid Python, and are for nobody to import.
-COMPILE = $(BIN)/python -m compileall -qq -j 0 "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" || true
+# pip compiles 26,000 modules on one core; compileall does on all of them, but for the packages' own tests. A few are no valid Python,
+# and are for nobody to import.
+COMPILE = $(BIN)/python -m compileall -qq -j 0 -x '/tests/' "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" || true
 
 .venv/installed: setup.py constraints.txt | .venv/bin/python
 	@echo "Installing tfq_llm and its tested versions (about 2 GB to download, once)"

@@ -41,7 +41,7 @@ def test_the_demos_head_trains_alike_by_all_executors():
         np.testing.assert_allclose(found, logits[0], atol=1e-3)
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_so_does_a_head_with_other_settings():
     curves = [losses(executor, num_encoders=2, reuploads=3, shared=False) for executor in EXECUTORS]
     assert curves[0][-1] < curves[0][0] - 0.01

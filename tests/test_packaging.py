@@ -142,7 +142,7 @@ def test_a_wheel_works_outside_the_checkout(environment, tmp_path):
     assert "Ry(x0)" in drawn
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_a_wheel_runs_a_study_and_writes_its_report(environment, tmp_path):
     labels = np.arange(80) % 2
     vectors = np.random.default_rng(0).normal(size=[80, 4]) + 2 * labels[:, None]

@@ -73,7 +73,7 @@ def test_counts_are_exact_and_no_row_is_in_two_parts(sizes: list[int], per_class
         return
     split = few_shot_split(labels, per_class, fraction, seed)
     assert sorted(rows_of(split)) == list(range(len(labels)))
-    validation = max(math.ceil(fraction * per_class * len(sizes)), len(sizes))
+    validation = max(math.ceil(fraction * (per_class * len(sizes))), len(sizes))
     assert len(split.validation) == validation
     assert len(split.train) == per_class * len(sizes) - validation
     assert np.bincount(labels[split.test], minlength=len(sizes)).tolist() == sizes

@@ -87,14 +87,8 @@ def test_what_killed_exports_leave_goes_with_the_next_export_and_running_ones_ar
         assert exported.load(model / str(version)).facts.version == version
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("sent", "code", "word"),
-    [
-        (signal.SIGTERM, 143, "terminated"),
-        pytest.param(signal.SIGINT, 130, "interrupted", marks=pytest.mark.campaign),  # which studies show, too
-    ],
-)
+@pytest.mark.campaign  # studies show that a signal ends a command so, and other tests here what an export leaves then
+@pytest.mark.parametrize(("sent", "code", "word"), [(signal.SIGTERM, 143, "terminated"), (signal.SIGINT, 130, "interrupted")])
 def test_an_export_that_is_told_to_end_leaves_nothing(sent, code, word, config, tmp_path):
     train(config, tmp_path / "run")
     with waiting([HALF_WRITTEN], tmp_path / "run", tmp_path / "served" / "blobs") as [process]:

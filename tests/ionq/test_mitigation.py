@@ -337,7 +337,7 @@ def test_exact_machines_are_found_exact():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("machine", ["aria-1", "forte-1"])
+@pytest.mark.parametrize("machine", ["aria-1", pytest.param("forte-1", marks=pytest.mark.campaign)])
 def test_with_shots_enough_mitigation_takes_the_noise_out(machine):
     """What bias is left by each method, when shots are so many that they hide little of it."""
     circuits, exact = sentences(rows=30)

@@ -63,7 +63,7 @@ def test_a_cluster_that_does_not_answer_is_told(tmp_path: Path, monkeypatch: pyt
 
 
 @needs_ray
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_a_trial_on_a_cluster_that_takes_too_long_is_stopped(  # type: ignore[no-untyped-def]
     nodes, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -281,7 +281,13 @@ sys.exit(main(sys.argv[1:]))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("sent", "code", "word"), [(signal.SIGTERM, 143, "terminated"), (signal.SIGINT, 130, "interrupted")])
+@pytest.mark.parametrize(
+    ("sent", "code", "word"),
+    [
+        (signal.SIGTERM, 143, "terminated"),
+        pytest.param(signal.SIGINT, 130, "interrupted", marks=pytest.mark.campaign),
+    ],
+)
 def test_a_study_that_is_told_to_end_leaves_no_worker(embeddings, tmp_path, sent, code, word):
     place = tmp_path / "s"
     running = subprocess.Popen(

@@ -43,6 +43,7 @@ def test_ionq_core(noisy: Emulator) -> None:
         drive(noisy, "drive_ionq_core.py", client_environment("ionq-core==0.2.0"))
 
 
+@pytest.mark.campaign
 def test_qiskit_ionq(noisy: Emulator) -> None:
     with noisy:
         drive(noisy, "drive_qiskit_ionq.py", client_environment("qiskit-ionq==1.1.1"))

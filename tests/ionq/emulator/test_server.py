@@ -166,7 +166,7 @@ def test_serve_stops_by_its_event(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.campaign)])
 def test_the_command(tmp_path: Path, number: int) -> None:
     """And what it did not load: TensorFlow takes seconds."""
     trace = tmp_path / "trace.jsonl"
