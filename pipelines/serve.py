@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,11 +21,14 @@ _OPTIONS = {
     "requests": "--max-requests",
     "bytes_in_progress": "--max-bytes",
     "timeout": "--timeout",
+    "poll_seconds": "--poll",
+    "versions": "--versions",
+    "port": "--port",
 }
 
 
 def serve(directory: Path, *, token_file: Path | None, labels: Sequence[str], **settings: Any) -> None:
-    """Serves an exported model until SIGTERM or Ctrl-C.
+    """Serves an exported model until SIGTERM or Ctrl-C; the second one ends the process at once.
 
     Args:
         directory: a model's, or one version's.
@@ -36,7 +40,12 @@ def serve(directory: Path, *, token_file: Path | None, labels: Sequence[str], **
         InputError: a setting is wrong, the port is taken, nothing can be served, or what serves is not installed.
     """
     token = None if token_file is None else read_token(token_file)
-    chosen = ServerSettings(directory, token=token, labels=dict(map(_label, labels)), **settings)
+    named = dict(map(_label, labels))
+    try:
+        chosen = ServerSettings(directory, token=token, labels=named, **settings)
+    except InputError as error:
+        setting, _, reason = str(error).partition(" ")
+        raise InputError(f"{_OPTIONS.get(setting, setting)} {reason}") from None
     try:
         from tfq_llm.serving.server import Server
     except ModuleNotFoundError as error:
@@ -46,6 +55,8 @@ def serve(directory: Path, *, token_file: Path | None, labels: Sequence[str], **
     server = Server(chosen)
     print(f"Serving on {server.url}: open it in a browser, or call TensorFlow Serving's API. Ctrl-C stops it.", flush=True)
     server.run()
+    if server.is_broken_off:
+        os._exit(0)  # the interpreter's own end crashes under a thread that is within TensorFlow
 
 
 def limits(*, batch_wait_ms: float, **others: Any) -> Limits:

@@ -198,6 +198,7 @@ SPOILT = {
     "newer facts": (lambda path: resealed(path, format=2), "newer version"),
     "no format": (lambda path: rewrite(path / "manifest.json", format="1"), "not a whole number"),
     "facts of another kind": (lambda path: resealed(path, qubits="many"), "qubits"),
+    "variables cut": (lambda path: shortened(path), "cannot be loaded as a SavedModel"),
     "no SavedModel": (lambda path: unmodelled(path), "cannot be loaded as a SavedModel"),
 }
 
@@ -210,6 +211,11 @@ def flip(path: Path) -> None:
 
 def resealed(path: Path, **changes) -> None:
     rewrite(path / "model.json", **changes)
+    write_manifest(path)
+
+
+def shortened(path: Path) -> None:
+    os.truncate(path / "variables" / "variables.data-00000-of-00001", 10)
     write_manifest(path)
 
 

@@ -44,7 +44,24 @@ class PlainModel(tf.Module):
         return {"classes": found["class_names"], "scores": found["probabilities"]}
 
 
-def write_plain_model(directory: Path, version: int = 1, qubits: int = 2, serves: Literal["exact"] | Sampled = "exact") -> Path:
+class SlowModel(PlainModel):
+    """The same, but for more than a hundred bytes of text TensorFlow takes a minute or so."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
+    def serve(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
+        found = super().serve(text)
+        steps = tf.where(tf.reduce_max(tf.strings.length(text)) > 100, 500, 0)
+        slow = tf.while_loop(lambda step, _: step < steps, lambda step, x: (step + 1, x @ x), (0, tf.zeros([2000, 2000])))[1]
+        return {**found, "z": found["z"] + slow[0, 0]}
+
+
+def write_plain_model(
+    directory: Path,
+    version: int = 1,
+    qubits: int = 2,
+    serves: Literal["exact"] | Sampled = "exact",
+    kind: type[PlainModel] = PlainModel,
+) -> Path:
     """Writes the model into a directory that does not exist yet, as `tfq-llm export` would.
 
     Args:
@@ -52,8 +69,9 @@ def write_plain_model(directory: Path, version: int = 1, qubits: int = 2, serves
         version: its number.
         qubits: of the circuit that shots are of; beyond two they have entangled layers, so that shots take long.
         serves: what its facts say of its answers.
+        kind: of the model.
     """
-    model = PlainModel()
+    model = kind()
     tf.saved_model.save(model, str(directory), signatures={"serving_default": model.serve, "classify": model.classify})
     saved = saved_model_pb2.SavedModel.FromString((directory / "saved_model.pb").read_bytes())
     saved.meta_graphs[0].signature_def["classify"].method_name = "tensorflow/serving/classify"

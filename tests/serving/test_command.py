@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.serving.conftest import NAME, Client
-from tests.serving.plain_model import write_plain_model
+from tests.serving.plain_model import SlowModel, write_plain_model
 from tfq_llm.cli import main
 
 COMMAND = [sys.executable, "-c", "import sys; from tfq_llm.cli import main; sys.exit(main(sys.argv[1:]))", "serve"]
@@ -52,6 +52,26 @@ def test_sigterm_ends_it_well_after_what_was_asked_is_answered(plain):
 
 
 @pytest.mark.slow
+def test_told_twice_it_ends_at_once_though_the_model_computes(tmp_path):
+    write_plain_model(tmp_path / NAME / "1", kind=SlowModel)
+    process, client = started(tmp_path / NAME)
+    with ThreadPoolExecutor(1) as pool:
+        waits = pool.submit(Client(client.url).predict, "x" * 200)
+        client.wait_for(lambda: "tfq_llm_requests_in_progress 2.0" in client.get("/metrics").text)
+        time.sleep(0.5)  # it is being computed
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        assert not waits.done()
+        process.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        _, logs = process.communicate(timeout=60)
+    assert (process.returncode, time.monotonic() - began < 5.0) == (0, True)
+    assert (waits.result().status_code, waits.result().json()["error"]) == (503, "the server is stopping.")
+    assert waits.result().headers["connection"] == "close"
+    assert [json.loads(line)["event"] for line in logs.splitlines()][-4:] == ["stopping", "stopping", "request", "stopped"]
+
+
+@pytest.mark.slow
 def test_sigterm_does_not_wait_for_shots(tmp_path):
     write_plain_model(tmp_path / NAME / "1", qubits=18)
     process, client = started(tmp_path / NAME)
@@ -72,7 +92,7 @@ def test_sigterm_does_not_wait_for_shots(tmp_path):
         (["--host", "0.0.0.0"], "callers need a token"),
         (["--host", "203.0.113.1", "--token-file", "TOKEN"], "is no address of this machine"),
         (["--port", "PORT"], r"the port \d+ is taken: give another"),
-        (["--port", "99999"], "port must be at most 65535"),
+        (["--port", "99999"], "--port must be at most 65535"),
         (["--label", "stable"], "LABEL=VERSION"),
         (["--cors-origin", "*"], "is no origin"),
         (["--max-batch", "0"], "--max-batch must be a whole number of at least 1, not 0"),
@@ -82,6 +102,8 @@ def test_sigterm_does_not_wait_for_shots(tmp_path):
         (["--max-body", "0"], "--max-body must be a whole number of at least 1, not 0"),
         (["--max-body", "500000000"], "--max-bytes must be at least --max-body, 500000000, .*; not 268435456"),
         (["--max-wait", "-1"], "--max-wait must be a number of milliseconds of at least 0, not -1.0"),
+        (["--versions", "0"], "--versions must be a whole number of at least 1, not 0"),
+        (["--poll", "0"], "--poll must be a number of seconds greater than 0, not 0.0"),
         (["--timeout", "0"], "--timeout must be a number of seconds of at least 0.001, not 0.0"),
         (["--token-file", "nothing"], "cannot read the token from 'nothing'"),
     ],

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import psutil
 import pytest
 import tensorflow as tf
 
@@ -220,6 +221,21 @@ def no_right_to_read(monkeypatch):
         yield
 
 
+@contextmanager
+def closed_folder(monkeypatch):
+    """A folder within the version's is another user's."""
+    real = os.scandir
+
+    def scandir(path):
+        if Path(path).name == "variables":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "scandir", scandir)
+        yield
+
+
 @pytest.mark.parametrize("left", [0, 1], ids=["none for the manifest", "one, and TensorFlow needs two at once"])
 def test_files_that_are_too_many_to_be_open_are_no_damaged_ones(left, plain):
     with open_files(left), pytest.raises(UnreadableError, match="Too many open files"):
@@ -227,7 +243,7 @@ def test_files_that_are_too_many_to_be_open_are_no_damaged_ones(left, plain):
     load(plain)
 
 
-@pytest.mark.parametrize("hindered", [full_memory, no_right_to_read])
+@pytest.mark.parametrize("hindered", [full_memory, no_right_to_read, closed_folder])
 def test_a_version_that_could_not_be_read_is_no_damaged_one(hindered, models, plain, monkeypatch):
     looking = look(models(1), poll_seconds=0.01)
     monkeypatch.setattr(failures, "LONGEST_PAUSE", 0.01)
@@ -240,6 +256,19 @@ def test_a_version_that_could_not_be_read_is_no_damaged_one(hindered, models, pl
             time.sleep(0.02)
     looking.refresh()
     assert available(looking) == [2]
+
+
+def test_a_version_that_fails_again_and_again_keeps_no_file_open(models, plain, monkeypatch):
+    """The traceback of a load that failed holds what TensorFlow had opened."""
+    looking, process = look(models(1), poll_seconds=0.001), psutil.Process()
+    monkeypatch.setattr(failures, "LONGEST_PAUSE", 0.001)
+    add_version(plain, looking._root, 2)
+    before = process.num_fds()
+    for _ in range(3):
+        with open_files(left=1):
+            looking.refresh()
+        assert (looking.statuses()[2].code, process.num_fds()) == ("INTERNAL", before)
+        time.sleep(0.002)
 
 
 def test_a_folder_that_cannot_be_entered_keeps_no_other_version_from_being_served(models, monkeypatch):
@@ -259,6 +288,26 @@ def test_a_folder_that_cannot_be_entered_keeps_no_other_version_from_being_serve
         assert (looking.statuses()[2].code, looking.model().version) == ("INTERNAL", 1)
     looking.refresh()
     assert available(looking) == [2]
+
+
+def test_while_the_directory_cannot_be_read_what_failed_is_known_and_not_tried_again(models, plain, monkeypatch):
+    looking, tried = look(models(1), poll_seconds=1000.0), []
+
+    def short_of_memory(directory, version):
+        tried.append(version)
+        raise MemoryError
+
+    monkeypatch.setattr(versions, "load_model", short_of_memory)
+    add_version(plain, looking._root, 2)
+    looking.refresh()
+    known = looking.statuses()
+    assert (known[2].code, tried) == ("INTERNAL", [2])
+    moved = looking._root.rename(looking._root.with_name("moved"))
+    looking.refresh()
+    assert (looking.statuses(), looking.model().version) == (known, 1)
+    moved.rename(looking._root)
+    looking.refresh()
+    assert (looking.statuses(), tried) == (known, [2])
 
 
 def test_a_version_that_failed_is_tried_again_when_its_rights_change(models, plain, monkeypatch):
@@ -287,7 +336,19 @@ def test_what_was_loaded_of_a_version_that_failed_is_freed(models, plain, monkey
     assert [model() for model in failed] == [None]
 
 
-def test_commands_and_the_server_use_the_same_version_while_a_newer_one_is_copied(models, plain, caplog):
+def unreadable(file):
+    """Reads the bytes of every file but this one, which is on a disk that fails."""
+    real = Path.read_bytes
+
+    def read(path):
+        if path == file:
+            raise OSError(errno.EIO, "Input/output error", str(path))
+        return real(path)
+
+    return read
+
+
+def test_commands_and_the_server_use_the_same_version_while_a_newer_one_is_copied(models, plain, caplog, monkeypatch):
     model = models(1, 2)
     for missing in ("manifest.json", "variables*", "saved_model.pb"):
         shutil.copytree(plain, model / "3", ignore=shutil.ignore_patterns(missing))
@@ -300,9 +361,23 @@ def test_commands_and_the_server_use_the_same_version_while_a_newer_one_is_copie
     caplog.clear()
     assert version_directory(model) == model / "3"
     assert not caplog.text
-    # A file that is cut is still coming, one of the right size that is damaged is told, and so is a model with nothing complete.
+    # A file that is cut is still coming, and so is a cut manifest; one that cannot be read now is as good as none.
     (model / "3" / "card.md").write_text("")
     assert version_directory(model) == model / "2"
+    shutil.copy(plain / "card.md", model / "3")
+    for left in (0, 100):
+        os.truncate(model / "3" / "manifest.json", left)
+        assert version_directory(model) == model / "2"
+    shutil.copy(plain / "manifest.json", model / "3")
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_bytes", unreadable(model / "3" / "manifest.json"))
+        assert version_directory(model) == model / "2"
+    assert caplog.text.count(f"'{model / '3'}' is not complete") == 4
+    # A whole manifest that is none for this version is told, and so is a model with nothing complete.
+    newer = json.loads((plain / "manifest.json").read_text()) | {"format": 99}
+    (model / "3" / "manifest.json").write_text(json.dumps(newer))
+    assert version_directory(model) == model / "3"
+    (model / "3" / "manifest.json").write_text("")
     shutil.rmtree(model / "2")
     shutil.rmtree(model / "1")
     assert version_directory(model) == model / "3"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from tfq_llm.cache import file_digest
 from tfq_llm.checks import is_whole
@@ -53,9 +54,13 @@ def has_manifest(directory: Path) -> bool:
 def is_complete(directory: Path) -> bool:
     """Whether a directory has its manifest and all files that this lists, in full size; False while it is being copied.
 
-    Contents are not looked at, and a manifest that cannot be read counts: `verify_manifest` says what is wrong with these.
+    A manifest that is cut is still being copied, too, and one that cannot be read now is as good as none. Contents are not looked
+    at, and a manifest that is whole and yet not one that this version reads, such as of a newer format, counts: `verify_manifest`
+    says what is wrong with these.
     """
-    if not has_manifest(directory):
+    try:
+        json.loads((directory / MANIFEST).read_bytes())
+    except (OSError, ValueError, RecursionError):
         return False
     try:
         listed = _listed(directory)
@@ -113,9 +118,14 @@ def _listed(directory: Path) -> dict[str, Any]:
 
 
 def _files(directory: Path) -> list[str]:
-    """Relative paths of all files but the manifest, sorted."""
-    found = (path for path in directory.rglob("*") if not path.is_dir())
+    """Relative paths of all files but the manifest, sorted; raises OSError if a folder cannot be read."""
+    walk = os.walk(directory, onerror=_raise)  # rglob passes over a folder that it may not read, and its files would be missing
+    found = (Path(folder) / name for folder, _, names in walk for name in names)
     return sorted(path.relative_to(directory).as_posix() for path in found if path != directory / MANIFEST)
+
+
+def _raise(error: OSError) -> NoReturn:
+    raise error
 
 
 def _check(directory: Path, name: str, entry: dict[str, Any] | None, is_there: bool) -> None:

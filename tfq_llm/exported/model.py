@@ -117,7 +117,7 @@ def load(path: Path | str) -> ExportedModel:
         _register_tfq(directory)
     try:
         return ExportedModel(directory, facts, tf.saved_model.load(str(directory)))
-    except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
+    except (OSError, ValueError, IndexError, RuntimeError, tf.errors.OpError) as error:  # IndexError: a file is too short
         # An OSError of TensorFlow itself has no number: it says what is wrong with the model.
         may_pass = getattr(error, "error_code", None) in _MAY_PASS or getattr(error, "errno", None) is not None
         kind = UnreadableError if may_pass else InputError

@@ -57,7 +57,8 @@ def is_exported(path: Path) -> bool:
 def version_directory(path: Path) -> Path:
     """`path` itself if it is a version's directory; if it is a model's, that of the newest version that is complete.
 
-    Newer ones that are not, as while they are copied there, are named in the log. If none is complete, it is the newest.
+    If the newest is not, as while it is being copied there or when it cannot be read, the log says so. If none is complete, it is
+    the newest.
 
     Raises:
         InputError: there is no such directory, or no exported model in it.
@@ -74,6 +75,9 @@ def version_directory(path: Path) -> Path:
     newest = path / str(versions[-1])
     complete = next((path / str(version) for version in reversed(versions) if is_complete(path / str(version))), newest)
     if complete != newest:
-        message = "'%s' is not complete, as while it is being copied: version %s is used. Export or copy it anew if it stays so."
+        message = (
+            "'%s' is not complete, as while it is being copied, or cannot be read: version %s is used. Export or copy it anew if "
+            "it stays so."
+        )
         logger.warning(message, newest, complete.name)
     return complete

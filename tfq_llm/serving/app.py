@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -19,12 +20,15 @@ from tfq_llm.serving.service import Service
 
 
 def make_app(service: Service) -> FastAPI:
-    """The ASGI application of a service, which it starts and closes with itself."""
+    """The ASGI application of a service, which it starts and closes with itself; not if it is cancelled, for closing waits."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         service.start()
-        yield
+        try:
+            yield
+        except asyncio.CancelledError:
+            return
         service.close()
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)

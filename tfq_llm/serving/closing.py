@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -60,6 +61,19 @@ class ClosingTransport(asyncio.Transport):
         self.discarded_bytes += size
         if self.discarded_bytes > self._most_unread:
             self.end()
+
+    def hurry(self, seconds: float) -> None:
+        """From now on ends a connection that is closing once its caller has read nothing for `seconds` of what is written."""
+        unsent = self.get_write_buffer_size() if self.is_closing() else math.inf
+        self._loop.call_later(seconds, self._end_or_hurry, seconds, unsent)
+
+    def _end_or_hurry(self, seconds: float, unsent: float) -> None:
+        if self._is_lost:
+            return
+        if self.is_closing() and self.get_write_buffer_size() >= unsent:
+            self.abort()
+        else:
+            self.hurry(seconds)
 
     def lost(self) -> None:
         """Forgets a connection that is no more."""

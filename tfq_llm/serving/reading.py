@@ -15,6 +15,8 @@ from tfq_llm.serving.closing import ClosingTransport
 MOST_BYTES, MOST_SECONDS, MOST_WAITING = 2**16, 30.0, 16
 """Bytes of path and headers of a request, with those behind its body. Seconds for them to come, for the rest of a refused body,
 and for a caller to read its answer. Requests of a connection that wait for the answer to one before them."""
+STOP_SECONDS = 5.0
+"""For a caller to read more of its answer while the server, which is stopping, waits for it."""
 
 _TOO_LONG = "The head of the request is too long."
 _AROUND_HEADER = len(b": \r\n")
@@ -162,6 +164,10 @@ class BoundedReading(HttpToolsProtocol):
             super().send_400_response(self._malformed)
         else:
             super().on_response_complete()
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        self.transport.hurry(STOP_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.transport.lost()

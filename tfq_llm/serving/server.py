@@ -36,6 +36,7 @@ class Server:
 
     Attributes:
         url: where it listens.
+        is_broken_off: whether it was told to stop twice, so that threads may still be at work.
 
     Raises:
         InputError: the port is taken or needs rights, or there is no exported model in the directory.
@@ -49,7 +50,7 @@ class Server:
         self.url = _url(self._socket, settings.host)
 
     def run(self) -> None:
-        """Serves until SIGTERM or Ctrl-C; what was asked before is answered then.
+        """Serves until SIGTERM or Ctrl-C; what was asked before is answered then, or refused when either comes again.
 
         Raises:
             InputError: no version of the model could be loaded.
@@ -64,6 +65,10 @@ class Server:
             raise self._failure
         if self._failure is not None:
             raise InputError("the server could not load the model; its log says why.") from self._failure
+
+    @property
+    def is_broken_off(self) -> bool:
+        return self._server.force_exit
 
     def stop(self) -> None:
         """Ends `run`, from another thread."""

@@ -116,6 +116,8 @@ class ModelVersions:
 
     def _load_and_unload(self) -> None:
         found = self._found()
+        if found is None:
+            return  # what is known of the versions stays as it is
         kept: list[int] = []
         for version in sorted(found, reverse=True):
             is_newest = len(kept) < self._settings.versions
@@ -146,14 +148,15 @@ class ModelVersions:
         self._stopping.set()
         gc.unfreeze()
 
-    def _found(self) -> dict[int, Path]:
+    def _found(self) -> dict[int, Path] | None:
+        """The versions that are in the directory; None if it cannot be read."""
         if self._only is not None:
             return {self._only: self._root}
         try:
             return {version: self._root / str(version) for version in model_versions(self._root)}
         except InputError as error:
             event("the directory cannot be read", logging.WARNING, reason=str(error))
-            return {version: model.directory for version, model in self._loaded.items()}
+            return None
 
     def _is_loaded(self, version: int, directory: Path) -> bool:
         """Loads a version if it is not loaded; False if that cannot be done."""
