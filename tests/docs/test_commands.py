@@ -1,6 +1,6 @@
 """Every command that README and docs print is one that there is, with arguments and options that it takes.
 
-Nothing is run here; `make docs-commands` runs those that can be run with the default data.
+The suite runs nothing here; `make docs-commands`, which is a campaign, runs those that can be run with the default data.
 """
 
 from __future__ import annotations
@@ -86,3 +86,9 @@ def check_pip(arguments: list[str]) -> None:
     setup = (ROOT / "setup.py").read_text(encoding="utf-8")
     assert all(f'"{extra}": ' in setup for extra in extras)
     assert all((ROOT / arguments[place + 1]).exists() for place, word in enumerate(arguments) if word == "-c")
+
+
+@pytest.mark.campaign
+def test_what_can_be_run_with_the_default_data_runs_as_printed():
+    ended = subprocess.run([sys.executable, "-m", "tests.docs.run"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-3000:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import cirq
 import numpy as np
@@ -11,8 +12,8 @@ import tensorflow as tf
 
 from benchmarks.exported_logits import largest_differences
 from benchmarks.stock_process import PREAMBLE
-from tfq_llm import exported
-from tfq_llm.export import export_model
+from tfq_llm import data, exported, load_run
+from tfq_llm.export import Provenance, export_model
 from tfq_llm.export.circuit_operations import FoldedCircuit, GatewiseCircuit
 from tfq_llm.export.head import HeadParts
 from tfq_llm.export.orthogonal import rows_matrix
@@ -139,3 +140,13 @@ def test_folded_and_gate_by_gate_agree(head_model):
     parts = HeadParts.of(head_model(15, 2, reuploads=3, shared=False).head)
     angles = tf.constant(np.random.default_rng(0).uniform(-3, 3, [9, 4]).astype(np.float32))
     np.testing.assert_allclose(FoldedCircuit(parts)(angles), GatewiseCircuit(parts)(angles), atol=1e-5)
+
+
+@pytest.mark.campaign
+def test_the_model_to_start_from_is_the_same_on_a_thousand_texts(tmp_path):
+    saved = Path(__file__).parents[2] / "saved_models" / "movie-reviews"
+    trained, texts = load_run(saved), data.load("movie-reviews").deduplicated().texts[:1000]
+    written = export_model(trained, Provenance.of_run(saved), tmp_path / "movie-reviews", command="")
+    logits, probabilities = largest_differences(trained, written, texts)
+    assert logits < 1e-5
+    assert probabilities < 1e-5

@@ -59,6 +59,17 @@ def test_a_file_is_scored_though_a_node_is_lost_and_what_cannot_go_on_is_told(no
     assert score(deadly).state.rows == ROWS
 
 
+def test_an_address_of_no_cluster_is_told_before_the_input_is_read(given, tmp_path, monkeypatch):
+    def refuse(ray: object, address: str) -> None:
+        raise InputError(f"there is no cluster at {address}")  # as the real one says after 20 s
+
+    monkeypatch.setattr("tfq_llm.scoring.cluster.connect", refuse)
+    monkeypatch.setattr(job, "survey", None)
+    with pytest.raises(InputError, match=r"127\.0\.0\.1:1"):
+        score(Job(tmp_path / "model", given, tmp_path / "scored.csv", cluster="127.0.0.1:1"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "texts.csv"]
+
+
 @pytest.mark.slow
 def test_a_real_model_on_a_cluster_says_what_it_says_here(nodes, model, tmp_path):
     given = write_csv(tmp_path / "texts.csv", 12)

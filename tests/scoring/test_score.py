@@ -339,6 +339,13 @@ def test_an_output_that_is_there_is_left_alone(given):
     assert given.with_name("scored.csv").read_text() == "mine"
 
 
+def test_nobody_is_told_to_delete_the_input(given):
+    before = given.read_bytes()
+    with pytest.raises(InputError, match=r"'.*texts\.csv' is the input: give another --output"):
+        score(Job(Path("model"), given, given))
+    assert given.read_bytes() == before
+
+
 def test_a_list_of_bad_rows_that_is_there_is_left_alone(tmp_path):
     wanted = make(with_a_bad_row(tmp_path), skip_bad_rows=True)
 

@@ -6,7 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -104,13 +104,15 @@ def score(job: Job) -> Summary:
         there = _to_go_on(job)
         scorer = _scorer(job.model, there)
         output = make_output(job.output, given, scorer.class_names, job.keep_columns)
-        journal = _opened(job, given, scorer, output, there)
-        found = journal.state.rows
-        if not journal.state.is_complete:
-            with _workers(job, scorer) as workers:
+        is_rest = there is None or not there[2].is_complete
+        # Workers first: an address of no cluster is told before all of the input is read.
+        with _workers(job, scorer) if is_rest else nullcontext() as workers:
+            journal = _opened(job, given, scorer, output, there)
+            found = journal.state.rows
+            if workers is not None:
                 _score_rest(job, given, journal, output, workers)
-            check()
-            journal.append(replace(journal.state, is_complete=True), b"", b"")
+                check()
+                journal.append(replace(journal.state, is_complete=True), b"", b"")
         with journal.kept():
             _deliver(job, journal, output)
     return Summary(journal.state, found, scorer.class_names)
@@ -183,6 +185,8 @@ def _refuse_existing(job: Job, places: Sequence[Path], kept: int = 0) -> None:
     path = next((place for place in places if place.exists()), None)
     if path is None:
         return
+    if path.samefile(job.input):
+        raise InputError(f"'{path}' is the input: give another --output.")
     if not kept:
         raise InputError(f"'{path}' exists: delete it, or give another --output.")
     raise InputError(
