@@ -54,7 +54,7 @@ def make_app(service: Service) -> FastAPI:
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
-    reply = error_reply(error.status, error.message)
+    reply = error_reply(error.status, error.message, error.retry_seconds)
     if error.status == errors.TOO_SLOW:
         reply.headers["Connection"] = "close"  # the rest of the body is not waited for
     return reply
