@@ -6,6 +6,7 @@ import math
 import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +53,14 @@ def serve(directory: Path, *, token_file: Path | None, labels: Sequence[str], **
         raise InputError(
             f"serving needs a package that is not installed ({error.name}): pip install '.[serve]' where this package is from."
         ) from error
-    server = Server(chosen)
-    print(f"Serving on {server.url}: open it in a browser, or call TensorFlow Serving's API. Ctrl-C stops it.", flush=True)
+
+    def loaded() -> None:
+        message = f"Serving on {server.url}: open it in a browser, or call TensorFlow Serving's API. Ctrl-C stops it."
+        with suppress(BrokenPipeError):  # who started it may have read enough
+            print(message, flush=True)
+
+    server = Server(chosen, loaded)
+    print(f"Listening on {server.url}, loading the model.", flush=True)
     server.run()
     if server.is_broken_off:
         os._exit(0)  # the interpreter's own end crashes under a thread that is within TensorFlow

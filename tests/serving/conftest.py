@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from tests.serving.plain_model import write_plain_model
 from tfq_llm.serving.models import ServedModel
 from tfq_llm.serving.server import Server
 from tfq_llm.serving.settings import Limits, ServerSettings
+from tfq_llm.serving.shots import Machines
+from tfq_llm.simulation.compiled.first_call import announced
 
 NAME = "few-reviews"
 
@@ -53,6 +56,29 @@ class Client:
         """The states of all versions."""
         reply = self.get(f"/v1/models/{NAME}").json()
         return {each["version"]: each["state"] for each in reply.get("model_version_status", [])}
+
+
+class EngineToCompile:
+    """Stands in for the engine after an installation: its kernel is compiled until `go_on` is set. It measures zeros."""
+
+    stats = SimpleNamespace(cache_misses={"signature": 1}, cache_path="here")
+
+    def __init__(self) -> None:
+        self.go_on = threading.Event()
+
+    def counts(self, angles: np.ndarray, shots: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        with announced(self, "float32"):
+            assert self.go_on.wait(60)
+        yield np.array([0]), np.array([shots])
+
+
+@pytest.fixture
+def engine_to_compile(monkeypatch: pytest.MonkeyPatch) -> Iterator[EngineToCompile]:
+    """What all shots are measured by."""
+    engine = EngineToCompile()
+    monkeypatch.setattr(Machines, "_sampler", lambda *args: engine)
+    yield engine
+    engine.go_on.set()
 
 
 @contextmanager

@@ -147,6 +147,45 @@ def test_several_sentences_and_choosing_one(page):
     assert pressed == ["false", "true", "false"]
 
 
+def test_choosing_by_keyboard_leads_inside(page):
+    classify(page, "a", "the movie", "a long sentence of many words")
+    assert page.evaluate("document.activeElement.id") == "classify"  # what was chosen without being asked takes no focus
+    for _ in range(2):
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert page.locator("#chosen").inner_text() == "the movie"
+    assert page.evaluate("document.activeElement.id") == "inside-title"
+    assert page.locator("#inside-title").evaluate("title => title.getBoundingClientRect().top") < 900
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "circuit"
+    page.keyboard.press("Shift+Tab")
+    assert page.evaluate("document.activeElement.ariaLabel") == "Look inside: a long sentence of many words"
+
+
+def test_why_nothing_is_measured_is_said_beside_the_button(browser, plain, engine_to_compile):  # noqa: F811
+    with running(plain.parent) as server:
+        context = browser.new_context(viewport={"width": 390, "height": 844})
+        opened = context.new_page()
+        opened.goto(server.url)
+        classify(opened, "the movie")
+        measure, said = opened.get_by_role("button", name="Measure"), opened.locator("#shots-error")
+        measure.click()
+        opened.get_by_text("the simulation is being compiled for this machine").wait_for()
+        engine_to_compile.go_on.set()
+        server.wait_for(lambda: server.post("/api/shots", {"text": "the movie"}).status_code == 200)
+        measure.click()
+        opened.get_by_text("1,000 shots on aria-1 would have answered").wait_for()
+        assert not said.is_visible()
+        context.set_offline(True)
+        measure.click()
+        opened.get_by_text("The server does not answer.").wait_for()
+        place, button = said.bounding_box(), measure.bounding_box()
+        assert button["y"] + button["height"] <= place["y"] <= button["y"] + button["height"] + 100
+        assert place["y"] + place["height"] <= 844
+        assert not opened.locator("#error").is_visible()
+        context.close()
+
+
 def test_it_asks_for_the_token_and_says_what_is_wrong(browser, plain):  # noqa: F811
     with running(plain.parent, token=TOKEN) as server:
         opened = browser.new_page()

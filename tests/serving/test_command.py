@@ -23,12 +23,14 @@ from tfq_llm.cli import main
 COMMAND = [sys.executable, "-c", "import sys; from tfq_llm.cli import main; sys.exit(main(sys.argv[1:]))", "serve"]
 
 
-def started(model: Path) -> tuple[subprocess.Popen[str], Client]:
-    """A server's process, ready to answer, and a caller."""
-    command = [*COMMAND, str(model), "--port", "0"]
+def started(model: Path, *options: str) -> tuple[subprocess.Popen[str], Client]:
+    """A server's process that has said that it answers, and a caller."""
+    command = [*COMMAND, str(model), "--port", "0", *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    client = Client(re.search(r"http://[\d.:]+", process.stdout.readline())[0].removesuffix(":"))
-    client.wait_for(client.is_ready)
+    listening, serving = (process.stdout.readline() for _ in range(2))
+    client = Client(re.match(r"Listening on (http://[\d.]+:\d+), loading the model\.\n", listening)[1])
+    assert serving.startswith(f"Serving on {client.url}: ")
+    assert client.is_ready()
     return process, client
 
 
@@ -69,6 +71,20 @@ def test_told_twice_it_ends_at_once_though_the_model_computes(tmp_path):
     assert (waits.result().status_code, waits.result().json()["error"]) == (503, "the server is stopping.")
     assert waits.result().headers["connection"] == "close"
     assert [json.loads(line)["event"] for line in logs.splitlines()][-4:] == ["stopping", "stopping", "request", "stopped"]
+
+
+@pytest.mark.slow
+def test_told_again_it_ends_at_once_though_the_model_computes_what_nobody_waits_for(tmp_path):
+    write_plain_model(tmp_path / NAME / "1", kind=SlowModel)
+    process, client = started(tmp_path / NAME, "--timeout", "1")
+    assert client.predict("x" * 200).status_code == 504
+    process.send_signal(signal.SIGTERM)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.communicate(timeout=3)
+    process.send_signal(signal.SIGTERM)
+    began = time.monotonic()
+    process.communicate(timeout=60)
+    assert (process.returncode, time.monotonic() - began < 5.0) == (0, True)
 
 
 @pytest.mark.slow
@@ -122,3 +138,12 @@ def test_mistakes_are_one_message_and_exit_code_2(options, message, plain, tmp_p
 def test_nothing_to_serve_is_exit_code_2(tmp_path, capsys):
     assert main(["serve", str(tmp_path / "nothing")]) == 2
     assert "there is no directory" in capsys.readouterr().err
+
+
+def test_who_cannot_load_the_model_does_not_say_that_it_serves(models, capsys):
+    model = models(1)
+    (model / "1" / "card.md").write_text("altered")
+    assert main(["serve", str(model), "--port", "0"]) == 2
+    said = capsys.readouterr()
+    assert re.fullmatch(r"Listening on \S+, loading the model\.\n", said.out)
+    assert said.err.splitlines()[-1].startswith("tfq-llm: ")

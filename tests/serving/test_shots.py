@@ -127,6 +127,17 @@ def test_shots_of_a_caller_who_hangs_up_end_with_their_piece(plain, monkeypatch)
     machines.close()
 
 
+def test_who_asks_while_the_engine_is_compiled_is_told_to_try_again(plain, engine_to_compile):
+    with running(plain.parent) as client:
+        for _ in range(2):
+            refused = client.post("/api/shots", {"text": "the movie"})
+            assert (refused.status_code, refused.headers["retry-after"]) == (503, "10")
+            assert "being compiled for this machine, which takes a minute or so the first time" in refused.json()["error"]
+        assert client.predict("the movie").status_code == 200
+        engine_to_compile.go_on.set()
+        client.wait_for(lambda: client.post("/api/shots", {"text": "the movie"}).status_code == 200)
+
+
 @pytest.mark.slow
 def test_shots_past_their_deadline_are_given_up_and_the_next_are_measured(tmp_path):
     write_plain_model(tmp_path / NAME / "1", qubits=18)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import gc
 import json
+import logging
 import os
 import resource
 import shutil
+import signal
 import threading
 import time
 import weakref
@@ -26,6 +28,7 @@ from tfq_llm.exported import load, manifest, version_directory
 from tfq_llm.serving import failures, versions
 from tfq_llm.serving.metrics import Metrics
 from tfq_llm.serving.models import ServedModel, load_model
+from tfq_llm.serving.server import Server
 from tfq_llm.serving.settings import ServerSettings
 from tfq_llm.serving.versions import ModelVersions
 
@@ -112,6 +115,29 @@ def test_a_server_that_stops_waits_for_a_version_that_is_being_loaded(models, pl
         add_version(plain, model, 2)
         assert begun.wait(30)
     assert "versions" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_told_twice_it_does_not_wait_for_the_first_version(models, monkeypatch):
+    begun, go_on, loaded = threading.Event(), threading.Event(), []
+
+    def slow(directory, version):
+        begun.set()
+        assert go_on.wait(60)
+        return load_model(directory, version)
+
+    monkeypatch.setattr(versions, "load_model", slow)
+    server = Server(ServerSettings(models(1), port=0), lambda: loaded.append(True))
+    serving = threading.Thread(target=server.run)
+    serving.start()
+    assert begun.wait(30)
+    server._server.handle_exit(signal.SIGTERM, None)
+    serving.join(1)
+    assert serving.is_alive()
+    server._server.handle_exit(signal.SIGTERM, None)
+    serving.join(5)
+    assert not serving.is_alive()
+    assert (server.is_broken_off, loaded) == (True, [])
+    go_on.set()
 
 
 def test_a_broken_version_is_reported_and_the_old_one_stays(models, plain):
@@ -399,6 +425,23 @@ def test_as_many_as_asked_are_served_and_labelled_ones_too(models):
     assert available(versions) == [4, 3, 1]
     assert versions.model().version == 4
     assert versions.model(versions.labelled("stable")).version == 1
+
+
+def test_that_a_label_has_no_version_is_logged_whenever_that_changes(models, plain, monkeypatch):
+    logged = []
+    monkeypatch.setattr(versions, "event", lambda name, level=logging.INFO, **fields: logged.append((name, level, fields)))
+    looking = look(models(1), labels={"stable": 7, "old": 1})
+    unserved = ("the version of a label is not loaded", logging.WARNING, {"label": "stable", "version": 7})
+    looking.refresh()
+    assert logged.count(unserved) == 1
+    add_version(plain, looking._root, 7)
+    looking.refresh()
+    assert available(looking) == [7, 1]
+    shutil.rmtree(looking._root / "7")
+    for _ in range(2):
+        looking.refresh()
+    assert logged.count(unserved) == 2
+    assert {fields["label"] for _, _, fields in logged if "label" in fields} == {"stable"}
 
 
 def test_a_removed_version_gives_way_to_the_one_before_it_and_the_last_one_stays(models):

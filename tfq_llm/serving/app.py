@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -18,9 +19,12 @@ from tfq_llm.serving.page import add_page
 from tfq_llm.serving.replies import error_reply, json_reply
 from tfq_llm.serving.service import Service
 
+_LOOK_SECONDS = 0.1
+"""How often the end looks whether it is waited for any longer."""
+
 
 def make_app(service: Service) -> FastAPI:
-    """The ASGI application of a service, which it starts and closes with itself; not if it is cancelled, for closing waits."""
+    """The ASGI application of a service, which it starts and closes with itself; it waits for that until it is broken off."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -29,7 +33,10 @@ def make_app(service: Service) -> FastAPI:
             yield
         except asyncio.CancelledError:
             return
-        service.close()
+        closing = threading.Thread(target=service.close, name="closing", daemon=True)  # the event loop is to see a second signal
+        closing.start()
+        while closing.is_alive() and not service.is_broken_off:
+            await asyncio.sleep(_LOOK_SECONDS)
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.state.service = service
@@ -54,7 +61,7 @@ def make_app(service: Service) -> FastAPI:
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
-    reply = error_reply(error.status, error.message)
+    reply = error_reply(error.status, error.message, error.retry_seconds)
     if error.status == errors.TOO_SLOW:
         reply.headers["Connection"] = "close"  # the rest of the body is not waited for
     return reply

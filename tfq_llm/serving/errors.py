@@ -16,11 +16,12 @@ class RequestError(Exception):
     Attributes:
         status: of HTTP.
         message: says what was wrong and what was expected.
+        retry_seconds: after which there is use in trying again, if there is any (429, 503).
     """
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, retry_seconds: int = 1) -> None:
         super().__init__(message)
-        self.status, self.message = status, message
+        self.status, self.message, self.retry_seconds = status, message, retry_seconds
 
 
 def malformed(message: str) -> RequestError:

@@ -153,9 +153,9 @@ def json_reply(value: Any, status: int = 200) -> Response:
     return Response(to_json(value), status, media_type=JSON)
 
 
-def error_reply(status: int, message: str) -> Response:
-    """A reply that refuses."""
+def error_reply(status: int, message: str, retry_seconds: int = 1) -> Response:
+    """A reply that refuses; 429 and 503 say after how many seconds it may be tried again."""
     reply = json_reply(ErrorReply(error=message).model_dump(), status)
     if status in (errors.TOO_MANY, errors.UNAVAILABLE):
-        reply.headers["Retry-After"] = "1"
+        reply.headers["Retry-After"] = str(retry_seconds)
     return reply

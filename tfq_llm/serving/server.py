@@ -7,6 +7,7 @@ import math
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from functools import partial
 from types import FrameType
 
@@ -33,18 +34,18 @@ class Server:
 
     Args:
         settings: all of it.
+        loaded: called once the first version is loaded, in another thread.
 
     Attributes:
         url: where it listens.
-        is_broken_off: whether it was told to stop twice, so that threads may still be at work.
 
     Raises:
         InputError: the port is taken or needs rights, or there is no exported model in the directory.
     """
 
-    def __init__(self, settings: ServerSettings) -> None:
+    def __init__(self, settings: ServerSettings, loaded: Callable[[], None] = lambda: None) -> None:
         self._failure: Exception | None = None
-        self._service = Service(settings, self._failed)
+        self._service = Service(settings, loaded, self._failed)
         self._socket = listen(settings.host, settings.port, _BACKLOG)
         self._server = _Uvicorn(self._service)
         self.url = _url(self._socket, settings.host)
@@ -68,7 +69,8 @@ class Server:
 
     @property
     def is_broken_off(self) -> bool:
-        return self._server.force_exit
+        """Whether it was told to stop twice, so that threads may still be at work."""
+        return self._service.is_broken_off
 
     def stop(self) -> None:
         """Ends `run`, from another thread."""
@@ -108,7 +110,7 @@ class _Uvicorn(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         event("stopping", logging.INFO, signal=signal.Signals(sig).name)
         if self.should_exit:
-            self.force_exit = True  # asked twice
+            self.force_exit = self._service.is_broken_off = True  # asked twice
         self.finish()
 
 

@@ -23,12 +23,14 @@ class Service:
 
     Args:
         settings: of the server.
+        loaded: called once the first version is loaded, in another thread.
         failed: called with the exception if nothing can be served in the beginning.
 
     Attributes:
         settings, metrics, versions, machines: see their classes.
         reading: a thread in which large bodies are read.
         is_stopping: no more requests are taken.
+        is_broken_off: nothing is waited for any longer, though threads may still be at work.
         in_progress: requests that were not answered yet.
         bytes_in_progress: of their bodies, the tensors made of them, and their answers.
 
@@ -36,14 +38,14 @@ class Service:
         InputError: there is no exported model in the directory.
     """
 
-    def __init__(self, settings: ServerSettings, failed: Callable[[Exception], None]) -> None:
+    def __init__(self, settings: ServerSettings, loaded: Callable[[], None], failed: Callable[[Exception], None]) -> None:
         self.settings, self.metrics = settings, Metrics()
         self.versions = ModelVersions(settings, self.metrics)
         self.machines = Machines(lambda: self.is_stopping)
         self.reading = ThreadPoolExecutor(1, "reading")
-        self.is_stopping = False
+        self.is_stopping = self.is_broken_off = False
         self.in_progress = self.bytes_in_progress = 0
-        self._failed = failed
+        self._first_loaded, self._failed = loaded, failed
         self._batcher = Batcher(settings.limits, self.metrics)
         self._loader = threading.Thread(target=self._keep_versions, name="versions", daemon=True)
         self.metrics.watch(lambda: self._batcher.rows, lambda: self.in_progress, lambda: self.bytes_in_progress)
@@ -61,10 +63,10 @@ class Service:
     def close(self) -> None:
         """Answers what waits, but for shots, and ends the threads."""
         self.is_stopping = True
-        self.machines.close()
         self.versions.stop()
         self._batcher.close()
         self._loader.join()  # a thread that the end of the process finds within TensorFlow aborts it
+        self.machines.close()
         self.reading.shutdown(wait=False)
 
     async def outputs(
@@ -84,4 +86,5 @@ class Service:
             if not self.is_stopping:
                 self._failed(error)
             return
+        self._first_loaded()
         self.versions.watch()

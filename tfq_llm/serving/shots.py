@@ -20,6 +20,7 @@ from tfq_llm.exported import ModelFacts
 from tfq_llm.serving import errors
 from tfq_llm.serving.errors import RequestError
 from tfq_llm.serving.models import ServedModel
+from tfq_llm.simulation.compiled.first_call import is_compiling
 from tfq_llm.simulation.sampling.bitstrings import BitstringSampler
 
 MACHINES = tuple(IONQ_ERROR_RATES)
@@ -29,7 +30,9 @@ _REPETITIONS = 1000
 _PIECE_AMPLITUDES, _PIECE_SHOTS = 2**22, 64
 """Shots are measured in pieces: of so many amplitudes in all, but of so many shots at least."""
 _LOOK_SECONDS = 0.2
-"""How often a request looks whether the server stops."""
+"""How often a request looks whether the server stops, or the engine is being compiled."""
+_COMPILING_SECONDS = 10
+"""After which a request may be tried again that came while the engine was being compiled."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,9 @@ class Machines:
 
     A request whose deadline passes, or that the server's stop finds, is answered at once. Its work is given up, and so is that of
     a caller who hangs up: before it begins, before it measures, or between two pieces of its shots. What cannot be interrupted,
-    so that later requests and the end of the process wait for it, is one piece, preparing a circuit for the engine, which a
-    version needs once for each machine, and compiling the engine's kernels, once after an installation.
+    so that later requests and the end of the process wait for it, is one piece, and preparing a circuit for the engine, which a
+    version needs once for each machine. Nor can compiling the engine's kernels, once after an installation: the first request
+    begins that, but no request waits for it. All that come meanwhile are told to try again.
 
     Args:
         is_stopping: whether the server is.
@@ -84,8 +88,7 @@ class Machines:
             deadline: in the seconds of `time.monotonic`.
 
         Raises:
-            RequestError: too many wait (429), the server stops (503), or it takes too long (504); the first one may, for the
-                engine is compiled then.
+            RequestError: too many wait (429), the server stops or the engine is being compiled (503), or it takes too long (504).
         """
         if self._waiting >= _MOST_WAITING:
             raise RequestError(errors.TOO_MANY, "too many wait for shots already: try again later.")
@@ -102,6 +105,8 @@ class Machines:
         try:
             while not future.done():
                 self._check(deadline)
+                if is_compiling():
+                    raise _being_compiled()
                 await asyncio.wait([future], timeout=min(_LOOK_SECONDS, max(0.0, deadline - time.monotonic())))
             return future.result()
         finally:
@@ -110,8 +115,8 @@ class Machines:
             future.cancel()  # if it has not begun, it never will
 
     def close(self) -> None:
-        """Takes no more, and begins nothing that waits."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        """Takes no more, begins nothing that waits, and ends the thread, as soon as it can be interrupted."""
+        self._thread.shutdown(cancel_futures=True)
 
     def _check(self, deadline: float) -> None:
         """Raises RequestError if there is no use in going on."""
@@ -141,6 +146,11 @@ class Machines:
             symbols = [sympy.Symbol(name) for name in model.facts.circuit.data_symbols]
             samplers[machine] = BitstringSampler(noisy, symbols, qubits=cirq.LineQubit.range(model.facts.qubits))
         return samplers[machine]
+
+
+def _being_compiled() -> RequestError:
+    reason = "the simulation is being compiled for this machine, which takes a minute or so the first time: try again then."
+    return RequestError(errors.UNAVAILABLE, reason, _COMPILING_SECONDS)
 
 
 def measured(facts: ModelFacts, states: np.ndarray, counts: np.ndarray, rng: np.random.Generator) -> Measured:

@@ -71,6 +71,7 @@ class ModelVersions:
         self._statuses: dict[int, VersionStatus] = {}
         self._failures = Failures(settings.poll_seconds)
         self._refusal = self._none_loaded("no complete version is in it")
+        self._missing_labels: set[str] = set()
         self._leaving: list[weakref.ref[ServedModel]] = []
         self._is_settled = False
         self._stopping = threading.Event()
@@ -112,6 +113,7 @@ class ModelVersions:
     def refresh(self) -> None:
         """Looks at the directory once: loads what is new, and then unloads what is not wanted any more."""
         self._load_and_unload()
+        self._note_missing_labels()
         self._settle()
 
     def _load_and_unload(self) -> None:
@@ -128,6 +130,12 @@ class ModelVersions:
         for version in [each for each in self._statuses if each not in found and each not in self._loaded]:
             del self._statuses[version]
             self._failures.forget(version)
+
+    def _note_missing_labels(self) -> None:
+        missing = {label for label, version in self._settings.labels.items() if version not in self._loaded}
+        for label in sorted(missing - self._missing_labels):
+            event("the version of a label is not loaded", logging.WARNING, label=label, version=self._settings.labels[label])
+        self._missing_labels = missing
 
     def first_load(self) -> None:
         """As `refresh`, but raises InputError if nothing can be served."""

@@ -10,7 +10,7 @@ import pytest
 
 from tests.simulation.compiled.examples import gradients_on, inputs_of, reuploading_engine
 from tfq_llm.simulation.compiled.blocks import RUN_CHUNKS
-from tfq_llm.simulation.compiled.first_call import announced
+from tfq_llm.simulation.compiled.first_call import announced, is_compiling
 
 CALL = """
 from tests.simulation.compiled.examples import gradients_on
@@ -51,12 +51,15 @@ def test_compiling_is_announced_and_loading_is_not(capfd):
 
     with announced(Kernel(), "loaded"):
         time.sleep(0.8)
+        assert not is_compiling()
     assert not capfd.readouterr().err
     Kernel.stats.cache_misses["signature"] = 1
     kernel = Kernel()
-    for _ in range(2):
+    for compiles in (True, False):
         with announced(kernel, "compiled"):
             time.sleep(0.8)
+            assert is_compiling() == compiles
+        assert not is_compiling()
     assert capfd.readouterr().err.count("Compiling the simulation's kernels for this processor (compiled)") == 1
 
 

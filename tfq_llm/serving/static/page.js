@@ -27,25 +27,28 @@ function bar(label, value, { signed = false, top = false } = {}) {
   return element("li", { className: top ? "top" : "" }, element("span", { text: label }), track, element("span", { className: "number", text: shown }));
 }
 
-function fail(error) {
-  at("error").hidden = false;
-  at("error").textContent = error.message;
+function fail(error, place = at("error")) {
+  place.hidden = false;
+  place.textContent = error.message;
   if (error.status === 401) {
     at("token-form").hidden = false;
     at("token").focus();
   }
 }
 
-async function busy(button, status, text, work) {
+// What goes wrong is said at `place`, beside the button; but that the token is wrong is said beside the token.
+async function busy(button, status, place, text, work) {
   if (button.getAttribute("aria-disabled") === "true") return;
   button.setAttribute("aria-disabled", "true");
-  at("error").hidden = true;
+  place.hidden = true;
   status.textContent = text;
   try {
     status.textContent = await work();
   } catch (error) {
     status.textContent = "";
-    fail(error);
+    const said = error.status === 401 ? at("error") : place;
+    fail(error, said);
+    said.scrollIntoView({ block: "nearest" });
   } finally {
     button.removeAttribute("aria-disabled");
   }
@@ -82,6 +85,7 @@ function answerItem(answer, index) {
   button.setAttribute("aria-label", `Look inside: ${answer.text}`);
   button.addEventListener("click", () => {
     choose(index);
+    at("inside-title").focus({ preventScroll: true });
     at("inside").scrollIntoView({ block: "start" });
   });
   return element("li", {}, element("p", { className: "sentence", text: answer.text }), bars, button);
@@ -98,6 +102,7 @@ function choose(index) {
   at("z-sampled").hidden = !sampling;
   at("circuit").replaceChildren(drawCircuit(circuit, qubits, answer.angles));
   at("shots-status").textContent = "";
+  at("shots-error").hidden = true;
   at("shots-result").replaceChildren();
   at("inside").hidden = false;
 }
@@ -183,13 +188,13 @@ at("token-form").addEventListener("submit", (event) => {
 at("texts-form").addEventListener("submit", (event) => {
   event.preventDefault();
   const ready = model ? Promise.resolve() : load();
-  ready.then(() => model && busy(at("classify"), at("status"), "Classifying …", classify));
+  ready.then(() => model && busy(at("classify"), at("status"), at("error"), "Classifying …", classify));
 });
 at("texts").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) at("texts-form").requestSubmit();
 });
 at("shots-form").addEventListener("submit", (event) => {
   event.preventDefault();
-  busy(at("measure"), at("shots-status"), "Measuring …", measure);
+  busy(at("measure"), at("shots-status"), at("shots-error"), "Measuring …", measure);
 });
 load();

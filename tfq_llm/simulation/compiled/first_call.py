@@ -1,4 +1,4 @@
-"""Keeps compiled kernels on disk, and says when they are being compiled, which takes a while and only the first process does."""
+"""Keeps compiled kernels on disk, and tells when they are being compiled, which takes a while and only the first process does."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import numba
 _PATIENCE = 0.5
 
 _ready: set[Any] = set()
+_in_first_call: set[Any] = set()
 
 
 def kept_on_disk(function: Callable[..., None], name: str) -> Any:
@@ -39,18 +40,30 @@ def announced(kernel: Any, what: object) -> Iterator[None]:
     done = threading.Event()
     watcher = threading.Thread(target=_watch, args=(kernel, what, done), daemon=True)
     watcher.start()
+    _in_first_call.add(kernel)
     try:
         yield
     finally:
+        _in_first_call.discard(kernel)
         done.set()
         watcher.join()
     _ready.add(kernel)
 
 
+def is_compiling() -> bool:
+    """Whether a thread of this process is compiling a kernel. Loading one from disk does not count."""
+    return any(map(_is_missing, _in_first_call.copy()))
+
+
+def _is_missing(kernel: Any) -> bool:
+    """Whether numba has looked for the kernel on disk and not found it, or has no place to look."""
+    return bool(kernel.stats.cache_misses) or kernel.stats.cache_path is None
+
+
 def _watch(kernel: Any, what: object, done: threading.Event) -> None:
     while not done.wait(_PATIENCE):
-        misses, path = kernel.stats.cache_misses, kernel.stats.cache_path
-        if misses or path is None:
+        if _is_missing(kernel):
+            path = kernel.stats.cache_path
             later = "will find them on disk" if path else "will do so again, unless NUMBA_CACHE_DIR names a writable directory"
             message = f"Compiling the simulation's kernels for this processor ({what}). Later processes {later}."
             print(message, file=sys.stderr, flush=True)
