@@ -96,7 +96,7 @@ async def read_body(request: Request) -> bytes:
             (408), it is gzipped and damaged (400), or it is compressed in another way (415).
     """
     most = service_of(request).settings.limits.body_bytes
-    body = request.stream()
+    body: AsyncIterator[bytes] = request.stream()
     if is_gzipped(request.headers.getlist("content-encoding")):
         body = unpacked(body, most)
     announced = request.headers.get("content-length", "")
