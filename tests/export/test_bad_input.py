@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -50,9 +51,13 @@ def test_versions_are_taken_in_order_and_never_overwritten(head_model, origin, t
         write("m/next")
 
 
-@pytest.mark.parametrize("version", ["0", "01", "1.5", "-1", "v2", "version-2", "9223372036854775808"])
-def test_a_version_is_a_whole_number(version, head_model, origin, tmp_path):
-    with pytest.raises(InputError, match="is not a version"):
+@pytest.mark.parametrize(
+    ("version", "message"),
+    [(version, "is not a version: .* from 1 on") for version in ("0", "01", "1.5", "-1", "v2", "version-2")]
+    + [(version, r"too large for a version: .* up to 9223372036854775807") for version in ("9223372036854775808", "9" * 200)],
+)
+def test_a_version_is_a_whole_number(version, message, head_model, origin, tmp_path):
+    with pytest.raises(InputError, match=message):
         export_model(head_model(), origin, tmp_path / "m" / version, command="", head_only=True)
     assert everything(tmp_path) == []
 
@@ -135,7 +140,11 @@ def test_another_kind_of_head_is_refused(origin, tmp_path):
 FAILING_WRITES = {
     "the SavedModel": (
         "tfq_llm.export.serving_model.tf.saved_model.save",
-        tf.errors.ResourceExhaustedError(None, None, "no space"),
+        tf.errors.ResourceExhaustedError(
+            None,
+            None,
+            "{{function_node __wrapped__}} /m/.1.unfinished/part-00000.tempstate1; No space left on device [Op:SaveV2]",
+        ),
     ),
     "the warm-up": ("tfq_llm.export.write.write_warmup", tf.errors.UnknownError(None, None, "No space left on device")),
     "the drawing": ("tfq_llm.export.circuit_files.draw_svg", OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))),
@@ -152,7 +161,10 @@ def test_a_disk_that_fills_leaves_nothing(what, head_model, origin, tmp_path, mo
         raise error
 
     monkeypatch.setattr(place, fail)
-    with pytest.raises(InputError, match="Nothing of it was left"):
+    said = (
+        r"^cannot write the model to '[^']*/new/m': [A-Z][a-z/ ]+\. Nothing of it was left"  # the disk's words and no hidden file
+    )
+    with pytest.raises(InputError, match=said):
         export_model(head_model(), origin, tmp_path / "new" / "m", command="", head_only=True)
     assert everything(tmp_path) == []
 
@@ -249,6 +261,26 @@ def test_a_version_that_nobody_may_look_into_is_not_complete(closed, tmp_path, m
     assert exported.is_exported(tmp_path)
     assert exported.version_directory(tmp_path) == tmp_path / "1"
     assert "2' is not complete" in caplog.text
+
+
+def test_what_is_elsewhere_or_of_another_kind_is_named_with_a_command_that_works(exported_text, head_model, origin, tmp_path):
+    served, saved = tmp_path / "served", Path(__file__).parents[2] / "saved_models" / "movie-reviews"
+    for name in ("n", "nt"):
+        shutil.copytree(exported_text, served / name / "1")
+    (tmp_path / "file").touch()
+    for path, message in (
+        (served, f"'{served}' is no exported model, but the directory of some: give one of them, {served}/n, {served}/nt."),
+        (saved, f"'{saved}' is a saved head, not an exported model: 'tfq-llm export {saved} --to served/NAME' makes one of it."),
+        (tmp_path / "file", f"'{tmp_path / 'file'}' is a file: give the directory"),
+        (
+            tmp_path / "none",
+            f"there is no directory '{tmp_path / 'none'}': 'tfq-llm export RUN --to {tmp_path / 'none'}' makes one",
+        ),
+    ):
+        with pytest.raises(InputError, match=re.escape(message)):
+            exported.load(path)
+    assert exported.load(served / "nt").facts.version == 1
+    export_model(head_model(), origin, tmp_path / "none", command="", head_only=True)
 
 
 def test_what_is_no_directory_of_a_model(tmp_path):

@@ -46,6 +46,7 @@ def test_the_card_says_what_the_model_is(exported_text, origin):
         "data: MIT",
         "50 train, 10 validation, 40 test",
         "the first 48 tokens",
+        "on any server that has TensorFlow and TF-Text.",
         "tfq-llm export runs/few --to saved_models/few-reviews",
         "## Intended use",
         "## Limits",

@@ -30,7 +30,9 @@ def test_the_plain_form_is_exact_and_says_so(settings, head_model, origin, tmp_p
     assert "serve exact expectation values" in caplog.text
     assert model.facts.serves == "exact"
     assert model.facts.trained_with.shots == settings.get("shots")
-    assert "serves **exact** expectation values" in (model.path / "card.md").read_text()
+    card = (model.path / "card.md").read_text()
+    assert "serves **exact** expectation values of the noiseless circuit: plain TensorFlow operations cannot sample" in card
+    assert "on any server that has TensorFlow." in card
     np.testing.assert_allclose(model(ROWS)["logits"], HeadParts.of(trained.head).exact_logits(ROWS), atol=1e-5)
 
 
@@ -74,6 +76,13 @@ def test_the_tfq_form_is_loaded_by_a_process_that_trained_nothing(head_model, or
 def test_what_tfq_cannot_sample_is_exact_and_said(head_model, origin, tmp_path, caplog):
     trained = head_model(**TWO_QUBIT)
     model = exported.load(export_model(trained, origin, tmp_path / "m", command="", head_only=True, signature="tfq"))
-    assert "serves exact values" in caplog.text
+    (warning,) = [message for message in caplog.messages if "serves exact expectation values" in message]
+    assert "it knows no noise on two qubits" in warning
+    assert "executor" not in warning  # an export has none to choose
     assert model.facts.serves == "exact"
+    card = (model.path / "card.md").read_text()
+    assert "trained with 4 trajectories, gate noise 'aria-1', and serves **exact** expectation values" in card
+    assert "TensorFlow Quantum, on whose operators the circuit is, knows no noise on two qubits" in card
+    assert "plain TensorFlow operations" not in card
+    assert "on any server that has TensorFlow and TensorFlow Quantum." in card
     np.testing.assert_allclose(model(ROWS)["logits"], HeadParts.of(trained.head).exact_logits(ROWS), atol=1e-5)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from google.protobuf import json_format
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
-from tensorflow_serving.apis import classification_pb2, get_model_metadata_pb2, get_model_status_pb2
+from tensorflow_serving.apis import classification_pb2, get_model_metadata_pb2, get_model_status_pb2, model_pb2
 from tensorflow_serving.apis.get_model_status_pb2 import ModelVersionStatus
 
 from tests.serving.conftest import NAME
@@ -36,12 +36,14 @@ def test_status_is_the_json_of_its_proto(client):
         assert reply.headers["content-type"] == "application/json"
 
 
-def test_metadata_is_the_json_of_its_proto(client, plain):
+def test_metadata_is_the_json_of_its_protos(client, plain):
     for path in (f"/v1/models/{NAME}/metadata", f"/v1/models/{NAME}/versions/1/metadata"):
-        found = json_format.Parse(client.get(path).content, get_model_metadata_pb2.GetModelMetadataResponse())
-        assert (found.model_spec.name, found.model_spec.version.value) == (NAME, 1)
-        signatures = get_model_metadata_pb2.SignatureDefMap()
-        assert found.metadata["signature_def"].Unpack(signatures)
+        found = client.get(path).json()
+        spec = json_format.ParseDict(found["model_spec"], model_pb2.ModelSpec())
+        assert (spec.name, spec.version.value) == (NAME, 1)
+        # TensorFlow Serving prints what is in the Any, which JSON of the whole proto would give an "@type".
+        assert (list(found), list(found["metadata"])) == (["model_spec", "metadata"], ["signature_def"])
+        signatures = json_format.ParseDict(found["metadata"]["signature_def"], get_model_metadata_pb2.SignatureDefMap())
         saved = SavedModel.FromString((plain / "saved_model.pb").read_bytes()).meta_graphs[0].signature_def
         assert set(signatures.signature_def) == {"serving_default", "classify"}
         assert all(signatures.signature_def[name] == saved[name] for name in signatures.signature_def)
@@ -65,7 +67,7 @@ def test_predict_by_rows(instances, client, expected):
         check(found, {name: values[row] for name, values in expected.items()})
 
 
-@pytest.mark.parametrize("inputs", [TEXTS, {"text": TEXTS}])
+@pytest.mark.parametrize("inputs", [TEXTS, {"text": TEXTS}, {"more": [[1]] * 1000, "text": TEXTS}])
 def test_predict_by_columns(inputs, client, expected):
     reply = client.post(f"/v1/models/{NAME}/versions/1:predict", {"inputs": inputs})
     assert list(reply.json()) == ["outputs"]
@@ -74,7 +76,13 @@ def test_predict_by_columns(inputs, client, expected):
 
 def test_binary_strings(client, expected):
     encoded = [{"b64": base64.b64encode(text.encode()).decode()} for text in TEXTS]
-    for body in ({"instances": encoded}, {"instances": [{"text": each} for each in encoded]}, {"inputs": encoded}):
+    broken = [{"b64": f"\n{each['b64'][:4]}\r\n {each['b64'][4:]}\t"} for each in encoded]
+    for body in (
+        {"instances": encoded},
+        {"instances": [{"text": each} for each in encoded]},
+        {"inputs": encoded},
+        {"inputs": broken},
+    ):
         found = client.post(f"/v1/models/{NAME}:predict", body).json()
         probabilities = [row["probabilities"] for row in found["predictions"]] if "predictions" in found else None
         np.testing.assert_allclose(probabilities or found["outputs"]["probabilities"], expected["probabilities"], atol=2e-6)
@@ -122,9 +130,12 @@ def test_examples_may_share_a_context_and_have_lists(client):
         ("few-reviews:predict", {"instances": [["a"]]}, 400, "not a JSON array"),
         ("few-reviews:predict", {"instances": [{"text": "a"}, "b"]}, 400, "element 1 of 'instances'"),
         ("few-reviews:predict", {"instances": [{"txt": "a"}]}, 400, "the keys text"),
-        ("few-reviews:predict", {"inputs": {"text": ["a"], "more": ["b"]}}, 400, "the keys text"),
+        ("few-reviews:predict", {"instances": [{"text": "a", "more": "b"}]}, 400, "the keys text and no others"),
+        ("few-reviews:predict", {"inputs": {"more": ["b"]}}, 400, "the keys text"),
+        ("few-reviews:predict", {"inputs": []}, 400, "not empty"),
         ("few-reviews:predict", {"inputs": "a"}, 400, "must be an array"),
         ("few-reviews:predict", {"instances": [{"b64": "?"}]}, 400, "base64"),
+        ("few-reviews:predict", {"instances": [{"b64": "YWJj\u2003ZGVm"}]}, 400, "base64"),
         ("few-reviews:predict", {"signature_name": 3, "instances": ["a"]}, 400, "must be a string"),
         ("few-reviews:predict", {"signature_name": "other", "instances": ["a"]}, 400, "classify, serving_default"),
         ("few-reviews:predict", {"signature_name": "classify", "instances": ["no example"]}, 400, "cannot read these inputs"),

@@ -466,9 +466,14 @@ def test_what_cannot_be_served_is_refused_in_the_beginning(models, tmp_path):
     with pytest.raises(InputError, match="there is no directory"):
         look(tmp_path / "nothing")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="is no exported model"):
+    with pytest.raises(InputError, match="is not an exported model"):
         look(tmp_path / "empty")
     model = models(1)
+    with pytest.raises(InputError, match=f"is no exported model, but the directory of some: give one of them, {model}"):
+        look(tmp_path)
+    saved = Path(__file__).parents[2] / "saved_models" / "movie-reviews"
+    with pytest.raises(InputError, match=f"is a saved head, not an exported model: 'tfq-llm export {saved} --to served/NAME'"):
+        look(saved)
     newer = json.loads((model / "1" / "manifest.json").read_text()) | {"format": 99}
     (model / "1" / "manifest.json").write_text(json.dumps(newer))
     with pytest.raises(InputError, match="has the format 99"):

@@ -101,8 +101,20 @@ def test_two_processes_do_not_share_a_run(config, tmp_path):
 def test_only_a_finished_run_can_be_loaded(config, tmp_path):
     with pytest.raises(InputError, match="there is no run directory"):
         load_run(tmp_path / "nowhere")
-    with pytest.raises(InputError, match="is not a run directory"):
+    with pytest.raises(InputError, match=r"is not a run directory: it has no versions\.json"):
         load_run(tmp_path)
+    (tmp_path / "bad.csv").touch()
+    with pytest.raises(InputError, match=r"bad\.csv' is a file, and a model is a directory"):
+        load_run(tmp_path / "bad.csv")
+    (tmp_path / "served" / "n" / "1").mkdir(parents=True)
+    (tmp_path / "served" / "n" / "1" / "saved_model.pb").touch()
+    for path in (tmp_path / "served" / "n", tmp_path / "served" / "n" / "1"):
+        with pytest.raises(
+            InputError, match=f"'{path}' is an exported model, not a run directory: give the run that it was made of"
+        ):
+            load_run(path)
+    with pytest.raises(InputError, match=f"not a run directory; it holds exported models: {tmp_path / 'served' / 'n'}"):
+        load_run(tmp_path / "served")
     with RunDirectory.opened(tmp_path / "run", config):
         pass
     with pytest.raises(InputError, match="is not finished"):

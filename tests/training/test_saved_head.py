@@ -89,13 +89,36 @@ def test_a_directory_that_is_there_is_replaced_only_if_wanted(run, tmp_path):
     with pytest.raises(InputError, match=r"exists.*--replace"):
         keep_head([run], tmp_path / "head")
     (tmp_path / "head" / "notes.txt").touch()
-    with pytest.raises(InputError, match="replaces nothing but a saved head"):
+    with pytest.raises(
+        InputError, match=r"holds other things too \(notes\.txt\), and --replace replaces nothing but a saved head"
+    ):
         keep_head([run], tmp_path / "head", replace=True)
+    with pytest.raises(InputError, match="is no saved head, and --replace replaces nothing else"):
+        keep_head([run], run, replace=True)
+    with pytest.raises(InputError, match=r"notes\.txt' is a file"):
+        keep_head([run], tmp_path / "head" / "notes.txt", replace=True)
     (tmp_path / "head" / "notes.txt").unlink()
     (tmp_path / "head" / "card.md").write_text("stale")
     keep_head([run], tmp_path / "head", replace=True)
     assert (tmp_path / "head" / "card.md").read_text() != "stale"
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
+
+
+def test_an_empty_directory_is_replaced(run, tmp_path):
+    (tmp_path / "head").mkdir()
+    keep_head([run], tmp_path / "head", replace=True)
+    assert load_run(tmp_path / "head").class_names == load_run(run).class_names
+
+
+def test_what_is_no_run_is_named(run, tmp_path):
+    for path, message in (
+        (SAVED, f"'{SAVED}' is a saved head, not a run directory: give the run that it was made of"),
+        (tmp_path / "none", "there is no run directory"),
+        (run / "config.yaml", "config.yaml' is a file, and a model is a directory"),
+    ):
+        with pytest.raises(InputError, match=re.escape(message)):
+            keep_head([path], tmp_path / "head")
+    assert not (tmp_path / "head").exists()
 
 
 def _replace_until(moment: int, target: Path, new: Path) -> None:

@@ -56,8 +56,13 @@ def _summary(facts: ModelFacts) -> str:
 
 def _use(facts: ModelFacts) -> str:
     takes = "strings" if facts.task == "text" else "embeddings"
-    needs = "TensorFlow and TF-Text" if facts.signature == "plain" else "TensorFlow, TF-Text and TensorFlow Quantum"
-    use = f"Research, teaching and prototypes: {takes} in, probabilities of classes out, on any server that has {needs}."
+    needs = [
+        "TensorFlow",
+        *(["TF-Text"] if facts.task == "text" else []),
+        *(["TensorFlow Quantum"] if facts.signature == "tfq" else []),
+    ]
+    server = f"any server that has {' and '.join(needs)}"
+    use = f"Research, teaching and prototypes: {takes} in, probabilities of classes out, on {server}."
     if facts.task == "text":
         most = f"the first {facts.max_tokens} tokens of a text" if facts.max_tokens else "what its sentence encoder was made for"
         return f"{use} It reads {most}."
@@ -96,9 +101,14 @@ def _values(facts: ModelFacts) -> str:
     if facts.serves != "exact":
         return f"{trained}, and serves expectation values sampled anew at every request, with {facts.serves.words}."
     if facts.trained_with:
+        reason = (
+            "plain TensorFlow operations cannot sample"
+            if facts.signature == "plain"
+            else "TensorFlow Quantum, on whose operators the circuit is, knows no noise on two qubits"
+        )
         return (
-            f"{trained}, and serves **exact** expectation values of the noiseless circuit: plain TensorFlow operations cannot "
-            "sample. The results above were measured with that sampling and may differ."
+            f"{trained}, and serves **exact** expectation values of the noiseless circuit: {reason}. The results above were "
+            "measured with that sampling and may differ."
         )
     return f"{trained}, and serves exact ones."
 

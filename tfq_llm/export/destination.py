@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tfq_llm.errors import InputError
 from tfq_llm.exported.versions import folders, model_versions, parse_version
-from tfq_llm.training.saved_head import is_saved_head
+from tfq_llm.model_paths import RUN_VERSIONS, is_saved_head
 
 _LOOKS_LIKE_A_VERSION = re.compile(r"[+-]?(v|ver|version)?[._-]?\d[\d.,_-]*", re.IGNORECASE)
 
@@ -82,7 +82,7 @@ class Destination:
                 f"--to {around} for its next version, --to {around}/N for another one, or a place that is not in it."
             )
         # A run's own directory may well hold a directory of what was exported from it.
-        run = "a run" if (self.model / "versions.json").is_file() else None
+        run = "a run" if (self.model / RUN_VERSIONS).is_file() else None
         for directory, found in ((self.model, _other_model(self.model) or run), (around, _other_model(around))):
             if found is not None:
                 raise InputError(

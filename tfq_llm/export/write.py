@@ -92,10 +92,10 @@ def export_model(
 
 
 def _reason(error: OSError | tf.errors.OpError) -> str:
-    """What the operating system said; TensorFlow puts the names of its own operations around it."""
+    """What the operating system said; TensorFlow puts the names of its own operations and of its temporary file around it."""
     if isinstance(error, OSError):
         return str(error.strerror or error)
-    return re.sub(r"\{\{.*?\}\} *| *\[Op:.*?\]", "", str(error.message))
+    return re.sub(r"\{\{.*?\}\} *| *\[Op:.*?\]", "", str(error.message)).rpartition("; ")[2]
 
 
 def _circuit(parts: HeadParts, signature: str) -> tuple[tf.Module, Sampled | None]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tfq_llm.errors import InputError
 from tfq_llm.exported.manifest import MANIFEST, has_manifest, is_complete
-from tfq_llm.model_paths import is_directory
+from tfq_llm.model_paths import exported_models_in, is_directory, what_is_at
 
 logger = logging.getLogger(__name__)
 
@@ -17,11 +17,13 @@ MAX_VERSION = 2**63 - 1
 
 
 def parse_version(text: str) -> int:
-    """A version from the name of its directory; raises InputError if it is no whole number of at least 1."""
-    if not re.fullmatch(r"[1-9][0-9]*", text) or int(text) > MAX_VERSION:
+    """A version from the name of its directory; raises InputError if it is no whole number from 1 to 2⁶³ − 1."""
+    if not re.fullmatch(r"[1-9][0-9]*", text):
         raise InputError(
             f"'{text}' is not a version: model servers know whole numbers from 1 on, such as 1, without leading zeros."
         )
+    if len(text) > len(str(MAX_VERSION)) or int(text) > MAX_VERSION:
+        raise InputError(f"'{text}' is too large for a version: model servers know whole numbers up to {MAX_VERSION}, 2^63 − 1.")
     return int(text)
 
 
@@ -54,6 +56,27 @@ def is_exported(path: Path) -> bool:
     )
 
 
+def no_model(path: Path) -> InputError:
+    """What to raise of a path at which no exported model is: it says what is there instead, and how to come to one."""
+    found, models = what_is_at(path), exported_models_in(path)
+    if found == "a file":
+        return InputError(f"'{path}' is a file: give the directory of an exported model, or of one of its versions.")
+    if not is_directory(path):
+        return InputError(f"there is no directory '{path}': 'tfq-llm export RUN --to {path}' makes one; or check the path.")
+    if found in ("a saved head", "a run"):
+        return InputError(
+            f"'{path}' is {found}, not an exported model: 'tfq-llm export {path} --to served/NAME' makes one of it."
+        )
+    if models:
+        return InputError(
+            f"'{path}' is no exported model, but the directory of some: give one of them, {', '.join(map(str, models))}."
+        )
+    return InputError(
+        f"'{path}' is not an exported model: it has no {MANIFEST}, and no versions. 'tfq-llm export RUN --to served/NAME' makes "
+        "one."
+    )
+
+
 def version_directory(path: Path) -> Path:
     """`path` itself if it is a version's directory; if it is a model's, that of the newest version that is complete.
 
@@ -64,14 +87,12 @@ def version_directory(path: Path) -> Path:
         InputError: there is no such directory, or no exported model in it.
     """
     if not is_directory(path):
-        raise InputError(
-            f"there is no directory '{path}': export a model with 'tfq-llm export RUN --to {path}', or check the path."
-        )
+        raise no_model(path)
     if has_manifest(path):
         return path
     versions = model_versions(path)
     if not versions:
-        raise InputError(f"'{path}' is not an exported model: it has no {MANIFEST}. 'tfq-llm export RUN --to {path}' makes one.")
+        raise no_model(path)
     newest = path / str(versions[-1])
     complete = next((path / str(version) for version in reversed(versions) if is_complete(path / str(version))), newest)
     if complete != newest:

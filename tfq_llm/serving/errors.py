@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 BAD_REQUEST, UNAUTHENTICATED, FORBIDDEN, NOT_FOUND, NOT_ALLOWED = 400, 401, 403, 404, 405
-TOO_SLOW, TOO_LARGE, TOO_MANY, INTERNAL, UNAVAILABLE, DEADLINE = 408, 413, 429, 500, 503, 504
+TOO_SLOW, TOO_LARGE, UNSUPPORTED, TOO_MANY, INTERNAL, UNAVAILABLE, DEADLINE = 408, 413, 415, 429, 500, 503, 504
 LEFT = 499
 """For the log and the metrics, as nginx says it: the caller hung up before it had an answer."""
 
@@ -27,3 +27,8 @@ class RequestError(Exception):
 def malformed(message: str) -> RequestError:
     """The error of a request whose body is not what the interface takes."""
     return RequestError(BAD_REQUEST, message)
+
+
+def too_large(most: int) -> RequestError:
+    """The error of a request whose body has more bytes than one may have."""
+    return RequestError(TOO_LARGE, f"the body of a request may have {most:,} bytes: send fewer or shorter texts at once.")

@@ -158,4 +158,6 @@ def error_reply(status: int, message: str, retry_seconds: int = 1) -> Response:
     reply = json_reply(ErrorReply(error=message).model_dump(), status)
     if status in (errors.TOO_MANY, errors.UNAVAILABLE):
         reply.headers["Retry-After"] = str(retry_seconds)
+    if status == errors.UNSUPPORTED:
+        reply.headers["Accept-Encoding"] = "gzip"
     return reply

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from fastapi import Request
 
 from tfq_llm.serving import errors
-from tfq_llm.serving.errors import RequestError
+from tfq_llm.serving.errors import RequestError, too_large
+from tfq_llm.serving.gzipped import is_gzipped, unpacked
 from tfq_llm.serving.service import Service
 
 T = TypeVar("T")
@@ -88,30 +89,34 @@ async def read(request: Request, reader: Callable[[bytes], T]) -> T:
 
 
 async def read_body(request: Request) -> bytes:
-    """The body.
+    """The body, unpacked if it is gzipped.
 
     Raises:
-        RequestError: it is longer than the limit (413), too much is in progress (503), or it does not come (408).
+        RequestError: it is longer than the limit, as it comes or unpacked (413), too much is in progress (503), it does not come
+            (408), it is gzipped and damaged (400), or it is compressed in another way (415).
     """
     most = service_of(request).settings.limits.body_bytes
+    body: AsyncIterator[bytes] = request.stream()
+    if is_gzipped(request.headers.getlist("content-encoding")):
+        body = unpacked(body, most)
     announced = request.headers.get("content-length", "")
     if announced.isdigit():
         if int(announced) > most:
-            raise _too_large(most)
+            raise too_large(most)
         hold(request, int(announced))
     try:
-        return await asyncio.wait_for(_collect(request, most), max(0.0, deadline_of(request) - time.monotonic()))
+        return await asyncio.wait_for(_collect(request, body, most), max(0.0, deadline_of(request) - time.monotonic()))
     except asyncio.TimeoutError:
         raise RequestError(errors.TOO_SLOW, "the body of the request did not come in time.") from None
 
 
-async def _collect(request: Request, most: int) -> bytes:
+async def _collect(request: Request, body: AsyncIterator[bytes], most: int) -> bytes:
     parts, size = [], 0
-    async for part in request.stream():
+    async for part in body:
         size += len(part)
         if size > most:
-            raise _too_large(most)
-        if size > _notes(request).held_bytes:  # its length was not announced
+            raise too_large(most)
+        if size > _notes(request).held_bytes:  # its length was not announced, or is that of what was gzipped
             hold(request, size)
         parts.append(part)
     return b"".join(parts)
@@ -120,7 +125,3 @@ async def _collect(request: Request, most: int) -> bytes:
 def _notes(request: Request) -> Notes:
     found: Notes = request.scope[NOTES]
     return found
-
-
-def _too_large(most: int) -> RequestError:
-    return RequestError(errors.TOO_LARGE, f"the body of a request may have {most:,} bytes: send fewer or shorter texts at once.")

@@ -51,7 +51,8 @@ def _requests(service: Service, model: ServedModel) -> dict[str, Any]:
     signature = {"signature_name": {"type": "string", "enum": ["", DEFAULT_SIGNATURE]}}
     rows = {"anyOf": [{**some, "items": value}, {**some, "items": _object({name: value}, [name])}]}
     by_row = _object({**signature, "instances": rows}, ["instances"])
-    columns = {"anyOf": [{**some, "items": value}, _object({name: {**some, "items": value}}, [name])]}
+    named = _object({name: {**some, "items": value}}, [name]) | {"additionalProperties": True}
+    columns = {"anyOf": [{**some, "items": value}, named]}
     by_column = _object({**signature, "inputs": columns}, ["inputs"])
     measured: dict[str, Any] = {"type": "string"} if facts.task == "text" else vector
     served = [version for version, status in service.versions.statuses().items() if status.state == "AVAILABLE"]

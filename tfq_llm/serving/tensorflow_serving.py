@@ -23,7 +23,6 @@ from tfq_llm.serving.signatures import Signature
 from tfq_llm.serving.tensors import Tensors, columnar, num_bytes, predictions, read_inputs, read_object, signature_name
 from tfq_llm.serving.versions import VersionStatus
 
-_SIGNATURE_DEFS = "type.googleapis.com/tensorflow.serving.SignatureDefMap"
 _MODEL = "/v1/models/{name}"
 _PLACES = {_MODEL: (), f"{_MODEL}/versions/{{version}}": ("version",), f"{_MODEL}/labels/{{label}}": ("label",)}
 _REFUSALS = {400: "The request is not what is expected.", 401: "The token is missing or wrong.", 403: "This host is not served."}
@@ -34,6 +33,7 @@ _READING = {
 _CALLING = {
     408: "The body did not come in time.",
     413: "The body or the number of rows is too large.",
+    415: "The body is compressed, and not with gzip.",
     429: "Too many rows wait for the model.",
     504: "The deadline has passed.",
 }
@@ -98,11 +98,13 @@ async def status(request: Request) -> Response:
 
 
 async def metadata(request: Request) -> Response:
-    """The signatures of a version."""
+    """The signatures of a version.
+
+    Where the proto has an `Any`, TensorFlow Serving prints what is in it, without the "@type" of protobuf's JSON.
+    """
     model = _model(request)
-    signatures = {"@type": _SIGNATURE_DEFS, "signature_def": model.signature_defs}
     spec = {"name": service_of(request).versions.name, "signature_name": "", "version": str(model.version)}
-    return json_reply({"model_spec": spec, "metadata": {"signature_def": signatures}})
+    return json_reply({"model_spec": spec, "metadata": {"signature_def": {"signature_def": model.signature_defs}}})
 
 
 def router(name: str) -> APIRouter:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,8 @@ Tensors = dict[str, np.ndarray]
 """By name: [rows, …], texts as bytes objects."""
 
 _LARGEST = float(np.finfo(np.float32).max)
+_BLANKS = re.compile(r"\s+", re.ASCII)
+"""That base64 may have anywhere, as with line breaks."""
 
 
 def read_object(body: bytes) -> dict[str, Any]:
@@ -72,8 +75,8 @@ def read_inputs(request: Mapping[str, Any], signature: Signature, most: int) -> 
     by_rows = "instances" in request
     check_rows(request.get("instances"), most)
     columns = _from_rows(request["instances"], signature) if by_rows else _from_columns(request["inputs"], signature)
-    for values in columns.values():
-        check_rows(values, most)
+    for name in signature.inputs:
+        check_rows(columns[name], most)
     tensors = {name: _tensor(name, columns[name], spec) for name, spec in signature.inputs.items()}
     if len({len(tensor) for tensor in tensors.values()}) > 1:
         raise malformed("all inputs must have the same number of rows.")
@@ -122,7 +125,7 @@ def text_bytes(value: Any, where: str) -> bytes:
         return value.encode()
     if not is_base64(value):
         raise malformed(f'{where} must be a string or {{"b64": "…"}}, not a JSON {json_type(value)}.')
-    text = value["b64"]
+    text = _BLANKS.sub("", value["b64"])
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
@@ -146,9 +149,9 @@ def _from_rows(rows: Any, signature: Signature) -> dict[str, list[Any]]:
 def _from_columns(inputs: Any, signature: Signature) -> dict[str, Any]:
     names = list(signature.inputs)
     if isinstance(inputs, dict) and not is_base64(inputs):
-        if inputs.keys() != signature.inputs.keys():
-            raise malformed(f"'inputs' must have the keys {', '.join(names)} and no others.")
-        return inputs
+        if not inputs.keys() >= signature.inputs.keys():
+            raise malformed(f"'inputs' must have the keys {', '.join(names)}.")
+        return inputs  # others that are in it are ignored, as TensorFlow Serving does of columns, but not of rows
     if len(names) > 1:
         raise malformed(f"'inputs' must be an object with the keys {', '.join(names)}.")
     return {names[0]: inputs}

@@ -13,6 +13,8 @@ from pathlib import Path
 from tfq_llm.errors import InputError
 from tfq_llm.exported import model_versions, parse_version, read_facts
 from tfq_llm.exported.manifest import MANIFEST
+from tfq_llm.exported.versions import no_model
+from tfq_llm.model_paths import is_directory
 from tfq_llm.serving import errors
 from tfq_llm.serving.errors import RequestError
 from tfq_llm.serving.failures import Failures, Stamp, stamp_of
@@ -247,20 +249,15 @@ class ModelVersions:
     @staticmethod
     def _single_version(directory: Path) -> int | None:
         """The version's number if a directory is one; None if it is a model's."""
-        if not directory.is_dir():
-            raise InputError(
-                f"there is no directory '{directory}': 'tfq-llm export RUN --to {directory}' makes one; or check the path."
-            )
+        if not is_directory(directory):
+            raise no_model(directory)
         if (directory / MANIFEST).exists():
             try:
                 return parse_version(directory.resolve().name)
             except InputError:
                 return read_facts(directory).version
         if not model_versions(directory):
-            raise InputError(
-                f"'{directory}' is no exported model: it has no {MANIFEST}, and no versions. 'tfq-llm export RUN --to "
-                f"{directory}' makes one."
-            )
+            raise no_model(directory)
         return None
 
     def _default_name(self) -> str:

@@ -12,11 +12,12 @@ from tfq_llm.cache import atomic_directory, former
 from tfq_llm.checks import spdx_licence
 from tfq_llm.config import without_paths
 from tfq_llm.errors import InputError
+from tfq_llm.model_paths import is_directory, is_saved_head
 from tfq_llm.training.head_card import Candidate, card
 from tfq_llm.training.provenance import Provenance
 from tfq_llm.training.run import RunDirectory, read_json
-from tfq_llm.training.saved_head import CARD, FILES, FORMAT, SavedHead, is_saved_head, shortened
-from tfq_llm.training.trained import TrainedModel, load_run
+from tfq_llm.training.saved_head import CARD, FILES, FORMAT, SavedHead, shortened
+from tfq_llm.training.trained import TrainedModel, load_run, missing
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,8 +56,8 @@ def keep_head(
     licence = spdx_licence(licence)
     if target.exists() and not replace:
         raise InputError(f"'{target}' exists: give another directory, or --replace to replace it.")
-    if target.exists() and not (is_saved_head(target) and {path.name for path in target.iterdir()} <= FILES):
-        raise InputError(f"'{target}' holds other things too, and --replace replaces nothing but a saved head: move them away.")
+    if target.exists():
+        _check_replaceable(target)
     finished = [_finished(path) for path in runs]
     for other in finished[1:]:
         if read_json(other.run.path / "splits.json") != read_json(finished[0].run.path / "splits.json"):
@@ -83,8 +84,24 @@ def keep_head(
     return saved
 
 
+def _check_replaceable(target: Path) -> None:
+    """Raises InputError unless a saved head, or an empty directory, is all that would be lost."""
+    if not is_directory(target):
+        raise InputError(f"'{target}' is a file: give another directory.")
+    there = {path.name for path in target.iterdir()}
+    if there and not is_saved_head(target):
+        raise InputError(f"'{target}' is no saved head, and --replace replaces nothing else: give another directory.")
+    if not there <= FILES:
+        others = ", ".join(sorted(there - FILES))
+        raise InputError(
+            f"'{target}' holds other things too ({others}), and --replace replaces nothing but a saved head: move them away."
+        )
+
+
 def _finished(path: Path) -> _Finished:
     run = RunDirectory(path)
+    if not is_directory(path):
+        raise missing(path)
     model = run.model()
     if model["encoder"] and model["encoder"]["weights"]:
         raise InputError(

@@ -12,8 +12,9 @@ from tfq_llm.data.catalog import NOT_STATED, origin
 from tfq_llm.data.datasets import PARTS
 from tfq_llm.encoders.sources import PUBLISHED
 from tfq_llm.metrics import QUANTUM, HeadResult
+from tfq_llm.model_paths import is_saved_head
 from tfq_llm.training.run import RunDirectory, read_json
-from tfq_llm.training.saved_head import SavedHead, is_saved_head
+from tfq_llm.training.saved_head import SavedHead
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from tfq_llm.data import Split
 from tfq_llm.errors import InputError
 from tfq_llm.locks import only_holder
 from tfq_llm.metrics import HeadResult, results_table, verdict
+from tfq_llm.model_paths import RUN_VERSIONS, exported_models_in, what_is_at
 from tfq_llm.training.state import TrainingState
 from tfq_llm.training.versions import versions
 from tfq_llm.yaml_settings import dump_yaml
@@ -55,7 +56,7 @@ class RunDirectory:
         """
         run = cls(writable_directory(path, "Choose another --run-dir."))
         with only_holder(path / ".lock", f"another process is working in '{path}': wait for it, or choose another --run-dir."):
-            if (path / "versions.json").exists():
+            if (path / RUN_VERSIONS).exists():
                 run.check_version()
                 run._sweep()
                 run._check_config(config)
@@ -70,7 +71,7 @@ class RunDirectory:
             (self.path / folder).mkdir(exist_ok=True)
         write_text(self.path / "config.yaml", dump_yaml(config))
         # Last, as it marks the directory as a run's.
-        write_json(self.path / "versions.json", versions())
+        write_json(self.path / RUN_VERSIONS, versions())
 
     def _sweep(self) -> None:
         """Removes what a killed process was writing."""
@@ -80,9 +81,9 @@ class RunDirectory:
 
     def check_version(self) -> None:
         """Raises InputError unless this is a run of this version of the package."""
-        if not (self.path / "versions.json").exists():
-            raise InputError(f"'{self.path}' is not a run directory: it has no versions.json. 'tfq-llm train' makes one.")
-        version = read_json(self.path / "versions.json").get("tfq_llm")
+        if not (self.path / RUN_VERSIONS).exists():
+            raise _no_run(self.path)
+        version = read_json(self.path / RUN_VERSIONS).get("tfq_llm")
         if version != tfq_llm.__version__:
             raise InputError(
                 f"'{self.path}' was written by tfq_llm {version}, and this is {tfq_llm.__version__}: choose another run "
@@ -226,6 +227,17 @@ class RunDirectory:
     def table(self) -> str:
         """The finished run's table with its verdict."""
         return (self.path / "table.md").read_text(encoding="utf-8")
+
+
+def _no_run(path: Path) -> InputError:
+    found, models = what_is_at(path), exported_models_in(path)
+    if found is not None:
+        return InputError(
+            f"'{path}' is {found}, not a run directory: give the run that it was made of, which 'tfq-llm train' made."
+        )
+    if models:
+        return InputError(f"'{path}' is not a run directory; it holds exported models: {', '.join(map(str, models))}.")
+    return InputError(f"'{path}' is not a run directory: it has no {RUN_VERSIONS}. 'tfq-llm train' makes one.")
 
 
 def _is_of_a_beginning_run(name: str) -> bool:

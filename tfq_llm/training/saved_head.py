@@ -16,12 +16,12 @@ from safetensors.numpy import load_file, save
 from tfq_llm.cache import MANIFEST, file_digest, recorded_digests
 from tfq_llm.config import Config, load_config
 from tfq_llm.errors import InputError
-from tfq_llm.model_paths import is_directory
+from tfq_llm.model_paths import SAVED_HEAD_FACTS
 from tfq_llm.models import quantum_head
 from tfq_llm.yaml_settings import dump_yaml
 
 FORMAT = 1
-FACTS, SETTINGS, WEIGHTS, CARD = "head.json", "config.yaml", "head.safetensors", "card.md"
+FACTS, SETTINGS, WEIGHTS, CARD = SAVED_HEAD_FACTS, "config.yaml", "head.safetensors", "card.md"
 FILES = {FACTS, SETTINGS, WEIGHTS, CARD, MANIFEST}
 KEY_BYTES = 5
 """Of each key of a seen text: with a million of them, one unseen text in a million is taken for a seen one."""
@@ -95,11 +95,6 @@ class SavedHead:
             raise _damaged(directory, WEIGHTS) from error
         weights = tuple(arrays[key] for key in sorted(arrays))
         return cls(load_config(directory / SETTINGS), facts, weights, frozenset(row.tobytes().hex() for row in seen))
-
-
-def is_saved_head(directory: Path) -> bool:
-    """Whether a directory is a saved head, and not a run."""
-    return is_directory(directory) and (directory / FACTS).is_file()
 
 
 def shortened(keys: Iterable[str]) -> frozenset[str]:

@@ -20,10 +20,10 @@ from tfq_llm.data import EmbeddingDataset, TextDataset
 from tfq_llm.data.duplicates import embedding_keys, text_key
 from tfq_llm.encoders import SentenceEncoder
 from tfq_llm.errors import InputError
-from tfq_llm.model_paths import is_directory
+from tfq_llm.model_paths import is_directory, is_saved_head, what_is_at
 from tfq_llm.models import hybrid_classifier, predict_logits
 from tfq_llm.training.run import RunDirectory
-from tfq_llm.training.saved_head import SavedHead, is_saved_head
+from tfq_llm.training.saved_head import SavedHead
 
 logger = logging.getLogger(__name__)
 
@@ -89,13 +89,18 @@ def load_run(path: Path | str) -> TrainedModel:
         return _load_saved_head(Path(path))
     run = RunDirectory(Path(path))
     if not is_directory(run.path):
-        raise _missing(run.path)
+        raise missing(run.path)
     facts = run.model()
     head, encoder = _load_head(run, facts["head"]), _load_encoder(run, facts["encoder"])
     return TrainedModel(tuple(facts["class_names"]), head, encoder, frozenset(facts["seen"]))
 
 
-def _missing(path: Path) -> InputError:
+def missing(path: Path) -> InputError:
+    """What to raise if there is no directory where a run or a saved head should be."""
+    if what_is_at(path) == "a file":
+        return InputError(
+            f"'{path}' is a file, and a model is a directory: give that of a run, a saved head or an exported model."
+        )
     if is_saved_head(former(path)):
         return InputError(
             f"there is no saved head '{path}': a 'tfq-llm keep-head --replace' was killed before the new one was there. The old "
