@@ -31,10 +31,11 @@ class Checksums:
 
 
 def slow_checksums(model: str, fingerprint: str, given: list[str]) -> Scores | Unfit:
-    """A task of a cluster that takes a while, and whose worker dies if the model's directory has a file named "deadly"."""
+    """A task of a cluster that takes a while, and whose worker dies of the text in the file "deadly" of the model's directory."""
     if fingerprint != Checksums.fingerprint:
         return Unfit("this machine has another model")
-    if Path(model, "deadly").exists():
+    deadly = Path(model, "deadly")
+    if deadly.exists() and deadly.read_text(encoding="utf-8") in given:
         os._exit(1)
     time.sleep(0.2)
     return Checksums().score(given)

@@ -52,7 +52,7 @@ def test_a_file_is_scored_though_a_node_is_lost_and_what_cannot_go_on_is_told(no
         score(wanted)
     monkeypatch.setattr(Checksums, "fingerprint", "checksums")
     deadly = Job(**{**wanted.__dict__, "output": tmp_path / "deadly.csv"})
-    (tmp_path / "model" / "deadly").touch()
+    (tmp_path / "model" / "deadly").write_text(texts(ROWS)[0], encoding="utf-8")
     with pytest.raises(ServiceError, match="lost every worker that scored the rows before"):
         score(deadly)
     (tmp_path / "model" / "deadly").unlink()
