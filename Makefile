@@ -112,8 +112,8 @@ tutorial: .venv/installed-dev
 	$(BIN)/tfq-llm data fetch movie-reviews
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False docs/tutorial.ipynb
 
-# Two at once, for many tests wait for processes; tests of one file share what they set up, so files stay together.
-PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# Three at once on two cores, for many tests wait for processes; tests of one file share what they set up, so files stay together.
+PYTEST := $(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 test: .venv/installed-dev kernels
 	$(PYTEST) --hypothesis-profile same -m "not campaign"
