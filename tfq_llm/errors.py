@@ -1,4 +1,4 @@
-"""The exceptions that are told to users in one message: what they gave cannot be used, or a service did not do its part."""
+"""Exceptions told to users in one message (what they gave cannot be used, or a service did not do its part), and words for it."""
 
 from __future__ import annotations
 
@@ -35,3 +35,9 @@ def did_you_mean(given: str, valid: Iterable[str]) -> str:
     """Returns " Did you mean 'x'?" for the closest of the valid names, or an empty string when none is near."""
     close = difflib.get_close_matches(given, list(valid), n=1)
     return f" Did you mean '{close[0]}'?" if close else ""
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names in a sentence."""
+    names = list(names)
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

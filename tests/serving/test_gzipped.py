@@ -99,7 +99,10 @@ def test_what_comes_out_counts_among_the_bytes_in_progress(plain, slow):
     packed = gzip.compress(json.dumps({"instances": ["x" * 100_000]}).encode())
     assert len(packed) < 1000
     with running(plain.parent, limits=limits) as client, ThreadPoolExecutor(2) as pool:
-        ask = lambda _: Client(client.url).post(PATH, packed, headers=GZIP).status_code  # noqa: E731
+
+        def ask(_: int) -> int:
+            return Client(client.url).post(PATH, packed, headers=GZIP).status_code
+
         assert sorted(pool.map(ask, range(2))) == [200, 503]
         assert ask(0) == 200
         assert "tfq_llm_bytes_in_progress 0.0" in client.get("/metrics").text

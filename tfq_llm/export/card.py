@@ -5,6 +5,7 @@ from __future__ import annotations
 import yaml
 
 from tfq_llm.data.catalog import NOT_STATED
+from tfq_llm.errors import listed
 from tfq_llm.exported.facts import ModelFacts
 from tfq_llm.metrics import interval_text, results_table
 from tfq_llm.training.card_text import card_text, front_matter, versions_text
@@ -61,8 +62,7 @@ def _use(facts: ModelFacts) -> str:
         *(["TF-Text"] if facts.task == "text" else []),
         *(["TensorFlow Quantum"] if facts.signature == "tfq" else []),
     ]
-    server = f"any server that has {' and '.join(needs)}"
-    use = f"Research, teaching and prototypes: {takes} in, probabilities of classes out, on {server}."
+    use = f"Research, teaching and prototypes: {takes} in, probabilities of classes out, on any server that has {listed(needs)}."
     if facts.task == "text":
         most = f"the first {facts.max_tokens} tokens of a text" if facts.max_tokens else "what its sentence encoder was made for"
         return f"{use} It reads {most}."

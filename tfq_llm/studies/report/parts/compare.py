@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 
+from tfq_llm.errors import listed
 from tfq_llm.studies.report.document import Block, Headline, Section, Text
 from tfq_llm.studies.report.input import ReportInput
 from tfq_llm.studies.report.parts.arms import arms_table, compared
 from tfq_llm.studies.report.parts.differences import differences_chart
 from tfq_llm.studies.report.parts.evidence import mcnemar_tables, power_table, runs_chart
 from tfq_llm.studies.report.parts.means import mean_of, means_table
-from tfq_llm.studies.report.parts.numbers import counted, listed, the
+from tfq_llm.studies.report.parts.numbers import counted, the
 from tfq_llm.studies.report.parts.tally import by_kind, tally, that_matter
 from tfq_llm.studies.report.parts.trials import finals, scope
 from tfq_llm.studies.statistics.comparisons import Comparisons

@@ -90,12 +90,6 @@ def the(arm: str) -> str:
     return f"The {arm}" if arm == QUANTUM else f"'{arm}'"
 
 
-def listed(names: Iterable[str]) -> str:
-    """Names in a sentence."""
-    names = list(names)
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-
-
 def slug(text: str) -> str:
     """Letters and digits of a name with hyphens, for files and links."""
     return "-".join("".join(letter if letter.isascii() and letter.isalnum() else " " for letter in text.lower()).split()) or "x"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import yaml
 
+from tfq_llm.errors import listed
 from tfq_llm.studies.replay import COST_COLUMNS
 from tfq_llm.studies.report.charts.style import shortened
 from tfq_llm.studies.report.document import Block, Code, Section, Table, Text
@@ -32,7 +33,7 @@ def costs_section(study: ReportInput) -> Section:
     text = (
         f"{'All trials' if len(timed) == len(unique) else numbers.counted(len(timed), 'trial')} together took "
         f"{numbers.seconds(total)} seconds ({total / 3600:.2f} hours) of work on {numbers.counted(len(hosts), 'machine')}: "
-        f"{numbers.listed(hosts)}. Seconds depend on the machine and on what else it did."
+        f"{listed(hosts)}. Seconds depend on the machine and on what else it did."
         if len(timed)
         else ""
     )

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from tfq_llm.errors import InputError
+from tfq_llm.errors import InputError, listed
 from tfq_llm.studies.arms.names import LOGISTIC
 from tfq_llm.studies.report.charts.lines import Series, draw_lines
 from tfq_llm.studies.report.contrasts import Asked, Contrast, contrasts
 from tfq_llm.studies.report.document import Block, Chart, Headline, Section, Table
 from tfq_llm.studies.report.input import ReportInput
 from tfq_llm.studies.report.parts.differences import differences_chart
-from tfq_llm.studies.report.parts.numbers import chance, interval, listed, percent, points
+from tfq_llm.studies.report.parts.numbers import chance, interval, percent, points
 from tfq_llm.studies.report.parts.trials import finals, scope
 from tfq_llm.studies.statistics.trend import LevelMean, Trend, trend
 

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
-from tfq_llm.errors import InputError
+from tfq_llm.errors import InputError, listed
 from tfq_llm.studies.report.charts.forest import Estimate, draw_forest
 from tfq_llm.studies.report.charts.panels import Levels, draw_levels
 from tfq_llm.studies.report.document import Block, Chart, Headline, Section, Table, Text
 from tfq_llm.studies.report.input import ReportInput
 from tfq_llm.studies.report.parts.means import mean_of
-from tfq_llm.studies.report.parts.numbers import chance, counted, interval, listed, percent, points, probability, resolution
+from tfq_llm.studies.report.parts.numbers import chance, counted, interval, percent, points, probability, resolution
 from tfq_llm.studies.report.parts.tally import by_kind, tally, that_matter
 from tfq_llm.studies.report.parts.trials import level
 from tfq_llm.studies.statistics.effects import Effect, Effects, MeanAt, screening

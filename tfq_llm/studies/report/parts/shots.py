@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
-from tfq_llm.errors import InputError
+from tfq_llm.errors import InputError, listed
 from tfq_llm.studies.report.contrasts import Asked, Contrast, contrasts
 from tfq_llm.studies.report.document import Block, Headline, Section
 from tfq_llm.studies.report.input import ReportInput
 from tfq_llm.studies.report.parts.differences import differences_chart
-from tfq_llm.studies.report.parts.numbers import listed
 from tfq_llm.studies.report.parts.qubits import trend_chart
 from tfq_llm.studies.report.parts.trials import finals, mean_accuracy, scope
 from tfq_llm.studies.statistics.trend import Trend, trend

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from tfq_llm.studies.report.parts.numbers import listed
+from tfq_llm.errors import listed
 
 
 def tally(first: str, kinds: Iterable[str], phrases: Mapping[str, str]) -> str:
