@@ -22,6 +22,7 @@ PARQUET = ["pyarrow>=16"]
 DOCS = ["furo", "ipykernel", "myst-nb", "nbconvert", "sphinx>=8.1"]
 
 SERVE = [
+    "anyio>=4",
     "fastapi>=0.115",
     "httptools>=0.6",
     "markdown-it-py>=3",

@@ -208,7 +208,7 @@ def main(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="An exported model that takes texts.")],
     texts: Annotated[Path | None, typer.Option(metavar="FILE", help="Sentences, one a line. Default: movie reviews.")] = None,
     seconds: Annotated[int, typer.Option(min=2, help="Of load at each number of connections.")] = 15,
-    repeats: Annotated[int, typer.Option(min=1, help="Into how many turns they are cut.")] = 3,
+    repeats: Annotated[int, typer.Option(min=1, help="Into how many turns they are cut.")] = 12,
 ) -> None:
     """Measure a server on the loopback with wrk, and print the page."""
     if shutil.which("wrk") is None:

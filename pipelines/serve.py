@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import os
 import re
+import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,12 +55,10 @@ def serve(directory: Path, *, token_file: Path | None, labels: Sequence[str], **
         ) from error
 
     def loaded() -> None:
-        message = f"Serving on {server.url}: open it in a browser, or call TensorFlow Serving's API. Ctrl-C stops it."
-        with suppress(BrokenPipeError):  # who started it may have read enough
-            print(message, flush=True)
+        _say(f"Serving on {server.url}: open it in a browser, or call TensorFlow Serving's API. Ctrl-C stops it.")
 
     server = Server(chosen, loaded)
-    print(f"Listening on {server.url}, loading the model.", flush=True)
+    _say(f"Listening on {server.url}, loading the model.")
     server.run()
     if server.is_broken_off:
         os._exit(0)  # the interpreter's own end crashes under a thread that is within TensorFlow
@@ -82,6 +80,14 @@ def limits(*, batch_wait_ms: float, **others: Any) -> Limits:
         return Limits(batch_wait=batch_wait_ms / 1000, **others)
     except InputError as error:
         raise InputError(re.sub(rf"\b({'|'.join(_OPTIONS)})\b", lambda name: _OPTIONS[name[0]], str(error))) from None
+
+
+def _say(message: str) -> None:
+    try:
+        print(message, flush=True)
+    except BrokenPipeError:  # who started it has read enough; the end of the process would fail to write the rest
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def _label(text: str) -> tuple[str, int]:

@@ -179,6 +179,7 @@ def test_why_nothing_is_measured_is_said_beside_the_button(browser, plain, engin
         context.set_offline(True)
         measure.click()
         opened.get_by_text("The server does not answer.").wait_for()
+        assert not opened.locator("#shots-result table").count()
         place, button = said.bounding_box(), measure.bounding_box()
         assert button["y"] + button["height"] <= place["y"] <= button["y"] + button["height"] + 100
         assert place["y"] + place["height"] <= 844

@@ -102,6 +102,21 @@ def test_sigterm_does_not_wait_for_shots(tmp_path):
     assert (asked.result().status_code, asked.result().json()["error"]) == (503, "the server is stopping.")
 
 
+@pytest.mark.slow
+def test_it_serves_on_when_nobody_reads_what_it_says(plain):
+    process = subprocess.Popen(
+        [*COMMAND, str(plain.parent), "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    client = Client(re.match(r"Listening on (\S+),", process.stdout.readline())[1])
+    process.stdout.close()
+    client.wait_for(client.is_ready)
+    assert client.predict("the movie").status_code == 200
+    process.send_signal(signal.SIGTERM)
+    logs = process.stderr.read()
+    assert (process.wait(60), json.loads(logs.splitlines()[-1])["event"]) == (0, "stopped")
+    process.stderr.close()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -53,7 +53,7 @@ def make_app(service: Service) -> FastAPI:
             CORSMiddleware,
             allow_origins=origins,
             allow_methods=("GET", "POST"),
-            allow_headers=("Authorization", "Content-Type"),
+            allow_headers=("Authorization", "Content-Encoding", "Content-Type"),
         )
     app.add_middleware(Observing, service=service)
     return app

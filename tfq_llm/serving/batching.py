@@ -105,14 +105,14 @@ class Batcher:
         rows = len(next(iter(inputs.values())))
         waiting = _Waiting(model, signature, inputs, rows, num_bytes(inputs), deadline, loop.create_future(), loop)
         self._enqueue(waiting)
+        timer = loop.call_later(deadline - time.monotonic(), _expire, waiting.answer)
         try:
-            return await asyncio.wait_for(waiting.answer, max(0.0, deadline - time.monotonic()))
-        except asyncio.TimeoutError:
-            self._leave(waiting)
-            raise _too_late() from None
-        except asyncio.CancelledError:
+            return await waiting.answer
+        except (RequestError, asyncio.CancelledError):
             self._leave(waiting)
             raise
+        finally:
+            timer.cancel()
 
     def _enqueue(self, waiting: _Waiting) -> None:
         with self._changed:
@@ -233,5 +233,9 @@ def _deliver(batch: Sequence[_Waiting], found: Tensors | Exception) -> None:
         start += waiting.rows
 
 
-def _too_late() -> RequestError:
-    return RequestError(errors.DEADLINE, "the deadline has passed before the model had an answer: try again later.")
+def _expire(answer: asyncio.Future[Tensors]) -> None:
+    """Runs in the event loop."""
+    if not answer.done():
+        answer.set_exception(
+            RequestError(errors.DEADLINE, "the deadline has passed before the model had an answer: try again later.")
+        )

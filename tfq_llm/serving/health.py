@@ -30,7 +30,9 @@ async def readyz(request: Request) -> Response:
 
 async def metrics(request: Request) -> Response:
     """All counters, in Prometheus' text format."""
-    return Response(service_of(request).metrics.text(), headers={"Content-Type": CONTENT_TYPE})
+    service = service_of(request)
+    service.records.write()
+    return Response(service.metrics.text(), headers={"Content-Type": CONTENT_TYPE})
 
 
 def router() -> APIRouter:

@@ -13,9 +13,9 @@ import orjson
 logger = logging.getLogger("tfq_llm.serving")
 
 
-def event(name: str, level: int = logging.INFO, **fields: Any) -> None:
-    """Logs an event with fields, whose values JSON can hold."""
-    logger.log(level, name, extra={"fields": fields})
+def event(name: str, level: int = logging.INFO, at: float | None = None, **fields: Any) -> None:
+    """Logs an event with fields, whose values JSON can hold; `at` is when it was, in the seconds of `time.time`, if not now."""
+    logger.log(level, name, extra={"fields": fields, "at": at})
 
 
 def failure(name: str, error: BaseException, **fields: Any) -> None:
@@ -28,7 +28,8 @@ class JsonFormatter(logging.Formatter):
     """A record as a line of JSON: time (UTC), level, event and the fields."""
 
     def format(self, record: logging.LogRecord) -> str:
-        time = datetime.fromtimestamp(record.created, timezone.utc).isoformat(timespec="milliseconds")
+        at = getattr(record, "at", None) or record.created
+        time = datetime.fromtimestamp(at, timezone.utc).isoformat(timespec="milliseconds")
         entry = {"time": time, "level": record.levelname.lower(), "event": record.getMessage()}
         return orjson.dumps(entry | getattr(record, "fields", {}), default=str).decode()
 

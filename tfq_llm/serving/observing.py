@@ -10,7 +10,8 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tfq_llm.serving import errors
-from tfq_llm.serving.log import event, failure
+from tfq_llm.serving.log import failure
+from tfq_llm.serving.recording import Ended
 from tfq_llm.serving.replies import error_reply
 from tfq_llm.serving.requests import NOTES, Notes
 from tfq_llm.serving.service import Service
@@ -74,13 +75,10 @@ class Observing:
         finally:
             self._service.in_progress -= 1
             self._service.bytes_in_progress -= notes.held_bytes
-            self._record(scope, sent or errors.LEFT, time.monotonic() - began, identity)
+            self._service.records.add(_ended(scope, sent or errors.LEFT, time.monotonic() - began, identity))
 
-    def _record(self, scope: Scope, status: int, seconds: float, identity: str) -> None:
-        route = getattr(scope.get("route"), "path", "other")
-        method = scope["method"] if scope["method"] in ("GET", "POST", "HEAD", "OPTIONS") else "other"
-        metrics = self._service.metrics
-        metrics.requests.labels(route, method, str(status)).inc()
-        metrics.seconds.labels(route).observe(seconds)
-        fields = {"ms": round(1000 * seconds, 2), "id": identity, **scope[NOTES].fields}
-        event("request", route=route, method=method, status=status, **fields)
+
+def _ended(scope: Scope, status: int, seconds: float, identity: str) -> Ended:
+    route = getattr(scope.get("route"), "path", "other")
+    method = scope["method"] if scope["method"] in ("GET", "POST", "HEAD", "OPTIONS") else "other"
+    return Ended(route, method, status, seconds, time.time(), {"id": identity, **scope[NOTES].fields})

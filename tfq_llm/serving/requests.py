@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import anyio
 from fastapi import Request
 
 from tfq_llm.serving import errors
@@ -105,8 +106,9 @@ async def read_body(request: Request) -> bytes:
             raise too_large(most)
         hold(request, int(announced))
     try:
-        return await asyncio.wait_for(_collect(request, body, most), max(0.0, deadline_of(request) - time.monotonic()))
-    except asyncio.TimeoutError:
+        with anyio.fail_after(max(0.0, deadline_of(request) - time.monotonic())):
+            return await _collect(request, body, most)
+    except TimeoutError:
         raise RequestError(errors.TOO_SLOW, "the body of the request did not come in time.") from None
 
 

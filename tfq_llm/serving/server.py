@@ -61,6 +61,7 @@ class Server:
         allow_connections(self._service.settings.limits.requests)
         event("listening", url=self.url, model=self._service.versions.name)
         self._server.run([self._socket])
+        self._service.records.write()
         event("stopped")
         if isinstance(self._failure, InputError):
             raise self._failure

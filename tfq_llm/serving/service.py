@@ -12,6 +12,7 @@ from tfq_llm.exported.signatures import DEFAULT_SIGNATURE
 from tfq_llm.serving.batching import Batcher
 from tfq_llm.serving.metrics import Metrics
 from tfq_llm.serving.models import ServedModel
+from tfq_llm.serving.recording import Records
 from tfq_llm.serving.settings import ServerSettings
 from tfq_llm.serving.shots import Machines
 from tfq_llm.serving.tensors import Tensors
@@ -27,7 +28,7 @@ class Service:
         failed: called with the exception if nothing can be served in the beginning.
 
     Attributes:
-        settings, metrics, versions, machines: see their classes.
+        settings, metrics, records, versions, machines: see their classes.
         reading: a thread in which large bodies are read.
         is_stopping: no more requests are taken.
         is_broken_off: nothing is waited for any longer, though threads may still be at work.
@@ -40,6 +41,7 @@ class Service:
 
     def __init__(self, settings: ServerSettings, loaded: Callable[[], None], failed: Callable[[Exception], None]) -> None:
         self.settings, self.metrics = settings, Metrics()
+        self.records = Records(self.metrics)
         self.versions = ModelVersions(settings, self.metrics)
         self.machines = Machines(lambda: self.is_stopping)
         self.reading = ThreadPoolExecutor(1, "reading")

@@ -164,6 +164,7 @@ function table(caption, head, rows) {
 
 async function measure() {
   const answer = answers[chosen], { measured, sampling } = answer.model;
+  at("shots-result").replaceChildren();
   const found = await shoot(answer, { machine: at("machine").value, shots: at("shots").valueAsNumber, seed: at("seed").valueAsNumber });
   if (answers[chosen] !== answer) return ""; // another sentence was chosen meanwhile
   const classes = found.class_names.map((name, place) => {
