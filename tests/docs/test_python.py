@@ -32,7 +32,7 @@ def test_an_example_runs(example, fresh_process, tmp_path):
         assert abs(float(found[1]) - float(promised[1])) <= 0.05
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_the_program_for_several_machines_trains_alone_too(fresh_process, tmp_path, monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
     labels = np.arange(600) % 2

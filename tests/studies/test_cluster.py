@@ -88,6 +88,26 @@ def test_a_trial_on_a_cluster_that_takes_too_long_is_stopped(  # type: ignore[no
 
 @needs_ray
 @pytest.mark.slow
+def test_trials_that_fail_cost_only_themselves_and_a_machine_without_the_directory_is_not_let_in(  # type: ignore[no-untyped-def]
+    nodes, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    store = Store(tmp_path / "study")
+    entries = [entry(1, method="dies"), entry(2, method="dies once"), entry(3, method="raises"), entry(4), entry(5)]
+    with cluster.RayWorkers(nodes.address, store.url, perform=PERFORM) as workers:
+        assert (workers.busy, workers.capacity) == (2, 4)
+        summary = run([asks(entries)], store, workers, Monitor())
+        assert (summary.done, set(summary.failed)) == (3, {entries[0].trial.name, entries[2].trial.name})
+        assert "WorkerCrashedError" in (store.failure(entries[0].trial) or "")
+        assert "ZeroDivisionError" in (store.failure(entries[2].trial) or "")
+        workers._expected = Expected(workers._expected.versions, (str(tmp_path / "nowhere" / cluster.MARK), "mark"))
+        with pytest.raises(InputError, match=r"does not see the study's directory .*nowhere"):
+            run([asks([entry(30)])], store, workers, Monitor())
+    out, err = capfd.readouterr()
+    assert "raylet" not in out + err
+
+
+@needs_ray
+@pytest.mark.campaign
 def test_a_study_survives_the_loss_of_a_node(nodes, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:  # type: ignore[no-untyped-def]
     store, trials = Store(tmp_path / "study"), 80
 
@@ -97,27 +117,19 @@ def test_a_study_survives_the_loss_of_a_node(nodes, tmp_path: Path, capfd: pytes
         nodes.remove_node(next(iter(nodes.worker_nodes)), allow_graceful=False)
 
     with cluster.RayWorkers(nodes.address, store.url, perform=PERFORM) as workers:
-        assert (workers.busy, workers.capacity) == (2, 4)
         killer = threading.Thread(target=lose_a_node)
         killer.start()
         summary = run(list(slow_study(trials)), store, workers, Monitor())
         killer.join()
         assert (summary.done, summary.failed) == (trials, ())
         assert store.export_rows() == Store(store.url).export_rows() == rows_of_slow_study(trials)
-        # Trials that raise or kill their worker cost only themselves.
-        entries = [entry(1, method="dies"), entry(2, method="dies once"), entry(3, method="raises"), entry(4)]
-        summary = run([asks(entries)], store, workers, Monitor())
-        assert set(summary.failed) == {entries[0].trial.name, entries[2].trial.name}
-        assert "WorkerCrashedError" in (store.failure(entries[0].trial) or "")
-        assert "ZeroDivisionError" in (store.failure(entries[2].trial) or "")
         # Ray calls a node dead after five missed checks, three seconds apart, and a busy machine makes that longer.
         until = time.monotonic() + 60
         while workers.busy > 1:
             assert time.monotonic() < until
             time.sleep(0.2)
-        # A machine that does not share the directory is not let in.
-        workers._expected = Expected(workers._expected.versions, (str(tmp_path / "nowhere" / cluster.MARK), "mark"))
-        with pytest.raises(InputError, match=r"does not see the study's directory .*nowhere"):
-            run([asks([entry(30)])], store, workers, Monitor())
+        # One that kills its worker still costs only itself.
+        once = entry(2, method="dies once")
+        assert run([asks([once, entry(4)])], store, workers, Monitor()).failed == ()
     out, err = capfd.readouterr()
     assert "raylet" not in out + err

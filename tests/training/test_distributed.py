@@ -48,7 +48,8 @@ def new_text_model(directory: Path):
 
 
 def worker(folder: Path, dies_in_epoch: int = -1) -> None:
-    """What each process does: see `start`."""
+    """What each process does: see `start`. Files of the folder say what besides: "others" that a worker which differs is refused,
+    "texts" that a sentence encoder is trained, too."""
     import tensorflow as tf
 
     from tfq_llm.simulation.compiled.threads import set_num_threads
@@ -64,7 +65,7 @@ def worker(folder: Path, dies_in_epoch: int = -1) -> None:
             if index == 0 and self.epoch == dies_in_epoch and batch == 1:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    if (folder / "texts").exists():
+    if (folder / "others").exists():
         for make, seed in ((new_head, index), (lambda: new_head(layers=1 + index), 0)):
             with pytest.raises(InputError, match="was given other rows, settings, seed or model than"):
                 fit_distributed(make, TRAIN, VALIDATION, FIT, seed=seed, wait=30)
@@ -124,11 +125,15 @@ def weights(file: Path) -> list[np.ndarray]:
 def undisturbed(tmp_path_factory) -> Path:
     """The folder that two workers have left."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    write_sentence_transformers(folder / "texts", "bert")
+    (folder / "others").touch()
+    train_undisturbed(folder)
+    return folder
+
+
+def train_undisturbed(folder: Path) -> None:
     with start(folder) as processes:
         for code, errors in ended(processes):
             assert code == 0, errors[-3000:]
-    return folder
 
 
 @pytest.mark.slow
@@ -144,13 +149,15 @@ def test_two_workers_train_as_one(undisturbed):
         assert found == pytest.approx(wanted, abs=1e-5)
 
 
-@pytest.mark.slow
-def test_a_sentence_encoder_is_trained_with_its_head(undisturbed, monkeypatch):
-    monkeypatch.setenv("TFQ_LLM_CACHE", str(undisturbed / "cache"))
-    model = prepared(new_text_model(undisturbed / "texts"), TEXT_FIT, 12)
+@pytest.mark.campaign
+def test_a_sentence_encoder_is_trained_with_its_head(tmp_path, monkeypatch):
+    write_sentence_transformers(tmp_path / "texts", "bert")
+    train_undisturbed(tmp_path)
+    monkeypatch.setenv("TFQ_LLM_CACHE", str(tmp_path / "cache"))
+    model = prepared(new_text_model(tmp_path / "texts"), TEXT_FIT, 12)
     initial = model.get_weights()
     resumable_fit(model, TEXT_ROWS, TEXT_ROWS, TEXT_FIT, name="texts", seed=0)
-    found = [weights(undisturbed / f"texts-{index}.npz") for index in (0, 1)]
+    found = [weights(tmp_path / f"texts-{index}.npz") for index in (0, 1)]
     for mine, theirs, one in zip(*found, model.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, theirs)
         np.testing.assert_allclose(mine, one, atol=1e-5)
@@ -173,9 +180,7 @@ def test_after_a_kill_the_training_goes_on_to_the_same_weights(undisturbed, tmp_
     assert code == 1
     assert "WorkerLostError: training: worker 1 of 2" in errors
     assert not list(tmp_path.glob("*.npz"))
-    with start(tmp_path) as processes:
-        for code, errors in ended(processes):
-            assert code == 0, errors[-3000:]
+    train_undisturbed(tmp_path)
     for index in (0, 1):
         for again, wanted in zip(
             weights(tmp_path / f"head-{index}.npz"), weights(undisturbed / f"head-{index}.npz"), strict=True

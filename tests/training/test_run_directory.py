@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -121,25 +122,28 @@ def test_only_a_finished_run_can_be_loaded(config, tmp_path):
         load_run(tmp_path / "run")
 
 
-@pytest.mark.parametrize(
-    "phases",
-    [
-        pytest.param(("tuning",), marks=pytest.mark.slow),
-        pytest.param(("head-frozen", "tuning", "head-tuned", "joint"), marks=pytest.mark.campaign),
-    ],
-)
-def test_a_run_killed_in_some_phases_ends_with_the_same_files(phases, text_config, tmp_path):
-    if "joint" not in phases:
-        text_config = text_config.model_copy(update={"joint": text_config.joint.model_copy(update={"enabled": False})})
+@pytest.mark.slow
+def test_a_run_killed_while_its_head_is_trained_ends_with_the_same_files(config, tmp_path):
+    fit = config.head_training.model_copy(update={"epochs": 100, "patience": 100})
+    check_kills(config.model_copy(update={"head_training": fit}), ("head-given",), tmp_path)
+
+
+@pytest.mark.campaign
+def test_a_run_killed_in_every_phase_ends_with_the_same_files(text_config, tmp_path):
+    check_kills(text_config, ("head-frozen", "tuning", "head-tuned", "joint"), tmp_path)
+
+
+def check_kills(config: Config, phases: Sequence[str], folder: Path) -> None:
+    """Compares a run that is killed once in each of the phases with one that is not."""
     tf.keras.backend.clear_session()  # Keras numbers its layers within a process, and their names are in the saved heads
-    train(text_config, tmp_path / "undisturbed")
-    run = tmp_path / "killed"
+    train(config, folder / "undisturbed")
+    run = folder / "killed"
     for phase in phases:
-        kill_when_there(text_config, run, run / "state" / f"{phase}.safetensors")
+        kill_when_there(config, run, run / "state" / f"{phase}.safetensors")
         assert not (run / "history" / f"{phase}.json").exists()
     tf.keras.backend.clear_session()
-    train(text_config, run)
-    assert_same_run(tmp_path / "undisturbed", run)
+    train(config, run)
+    assert_same_run(folder / "undisturbed", run)
 
 
 @pytest.fixture
@@ -180,6 +184,7 @@ def assert_same_run(first: Path, second: Path) -> None:
     for name in files(first):
         if name.suffix in (".json", ".yaml", ".md"):
             assert timeless(first / name) == timeless(second / name), name
-    models = [load_run(run).model.get_weights() for run in (first, second)]
-    for weights, others in zip(*models, strict=True):
+    trained = [load_run(run) for run in (first, second)]
+    models = [found.head if found.encoder is None else found.model for found in trained]
+    for weights, others in zip(*(model.get_weights() for model in models), strict=True):
         np.testing.assert_array_equal(weights, others)
