@@ -91,7 +91,7 @@ benchmark-studies: .venv/installed-dev
 
 benchmark-serving: .venv/installed-dev
 	@test -n "$(MODEL)" || { echo "make $@ needs MODEL=DIR, a directory that 'tfq-llm export' wrote." >&2; exit 2; }
-	$(BIN)/python -m benchmarks.serving '$(MODEL)' --seconds 60
+	$(BIN)/python -m benchmarks.serving '$(MODEL)'
 
 fuzz-server: .venv/installed-dev kernels
 	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m tests.serving.fuzz $(if $(CASES),--cases $(CASES))

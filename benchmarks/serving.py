@@ -14,6 +14,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
+from scipy.stats import bootstrap
 
 from benchmarks import machine
 from benchmarks.report import Mark, Section, milliseconds, number, page
@@ -33,6 +34,7 @@ LARGE, LARGE_MB = 150, 1024
 """Callers with large bodies, which are 600 MB together, and what they may take: four times the limit of bytes."""
 SENTENCES = 2000
 SHARE, GROWTH_MB, RECOVERY_SECONDS = 0.9, 16, 2.0
+TURN_SECONDS = 2
 
 
 def in_process(model: ExportedModel, texts: Sequence[str], batch: int, seconds: float, at_once: int = 1) -> tuple[float, float]:
@@ -81,33 +83,37 @@ def measured(server: Server) -> Iterator[dict[str, float]]:
     found.update(batch=rows / batches, cpu=cpu / rows)
 
 
-def below(server: Server, directory: Path, texts: Sequence[str], seconds: int, repeats: int) -> Section:
-    """Below the limits: what each number of connections gets, in turns with the model here at the same batch size."""
+def below(server: Server, directory: Path, texts: Sequence[str], seconds: int) -> Section:
+    """Below the limits: what each number of connections gets, and, in turns, what the model does here at the same batch size."""
     model, rows, marks, wrong = load(directory), [], [], 0
+    turns = max(2, seconds // TURN_SECONDS)
     for connections in CONNECTIONS:
         server.load(texts, connections, 2)
-        loads, costs, alone, two = [], [], [], []
-        for _ in range(repeats):
+        loads, costs, alone, two = [server.load(texts, connections, seconds)], [], [], []
+        for turn in range(turns):
+            start = turn * len(texts) // turns
+            given = [*texts[start:], *texts[:start]]
             with measured(server) as cost:
-                loads.append(server.load(texts, connections, max(1, seconds // repeats)))
+                loads.append(server.load(given, connections, TURN_SECONDS))
             costs.append(cost)
-            size, lasting = max(1, round(cost["batch"])), max(1.0, seconds / repeats)
-            alone.append(in_process(model, texts, size, lasting))
-            two.append(in_process(model, texts, size, lasting, CALLS_AT_ONCE)[0])
+            size = max(1, round(cost["batch"]))
+            alone.append(in_process(model, given, size, TURN_SECONDS))
+            two.append(in_process(model, given, size, TURN_SECONDS, CALLS_AT_ONCE)[0])
         wrong += sum(each.refused + each.broken for each in loads)
-        share = float(np.median([served.rate / here[0] for served, here in zip(loads, alone, strict=True)]))
-        middle = {name: float(np.median([cost[name] for cost in costs])) for name in ("batch", "cpu")}
+        served, here = np.array([each.rate for each in loads[1:]]), np.array([each[0] for each in alone])
+        share, (low, high) = _share(served, here), _interval(served, here)
+        cpu = [float(np.mean(each)) for each in ([cost["cpu"] for cost in costs], [each[1] for each in alone])]
         rows.append(
             (
                 str(connections),
-                milliseconds(float(np.median([each.p50 for each in loads]))),
-                milliseconds(float(np.median([each.p99 for each in loads]))),
-                number(float(np.median([each.rate for each in loads]))),
-                number(middle["batch"]),
-                number(float(np.median([each[0] for each in alone]))),
-                f"{100 * share:.0f} %",
-                number(float(np.median(two))),
-                f"{milliseconds(middle['cpu'])} / {milliseconds(float(np.median([each[1] for each in alone])))}",
+                milliseconds(loads[0].p50),
+                milliseconds(loads[0].p99),
+                number(float(served.mean())),
+                number(float(np.mean([cost["batch"] for cost in costs]))),
+                number(float(here.mean())),
+                f"{100 * share:.0f} % [{100 * low:.0f}, {100 * high:.0f}]",
+                number(float(np.mean(two))),
+                " / ".join(map(milliseconds, cpu)),
             )
         )
         marks.append(Mark(f"throughput of the model in process, {connections} connections", 100 * share, 100 * SHARE, " %"))
@@ -124,12 +130,23 @@ def below(server: Server, directory: Path, texts: Sequence[str], seconds: int, r
         "CPU ms, served / in process",
     )
     text = (
-        "Every connection sends one sentence after the other and gets all outputs, an embedding of 384 numbers among them. "
-        "*In process* is the model called directly with batches of the size that the server had, one call after the other, on "
-        f"the same cores, measured in turns with it {repeats} times; medians. *Two calls at once*: by two "
+        "Every connection sends one sentence after the other and gets all outputs, an embedding of 384 numbers among them. p50 "
+        f"and p99 are of {seconds} s without a break. All else is the mean of {turns} turns of {TURN_SECONDS} s each, in which "
+        "server and model work one after the other, for what the processor does in a second changes. *In process* is the model "
+        "called directly with batches of the size that the server had, one call after the other, on the same cores; *share* is "
+        "the server's throughput by that, with what 95 % of draws of so many turns have (bootstrap). *Two calls at once*: by two "
         "threads, as the server does."
     )
     return Section("Below the limits", text, header, tuple(rows), tuple(marks))
+
+
+def _share(served: np.ndarray, here: np.ndarray) -> float:
+    return float(served.mean() / here.mean())
+
+
+def _interval(served: np.ndarray, here: np.ndarray) -> tuple[float, float]:
+    found = bootstrap((served, here), _share, paired=True, vectorized=False, method="percentile", rng=np.random.default_rng(0))
+    return float(found.confidence_interval.low), float(found.confidence_interval.high)
 
 
 def overloaded(server: Server, texts: Sequence[str], seconds: int) -> Section:
@@ -207,18 +224,17 @@ def above(directory: Path, texts: Sequence[str], seconds: int) -> Section:
 def main(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="An exported model that takes texts.")],
     texts: Annotated[Path | None, typer.Option(metavar="FILE", help="Sentences, one a line. Default: movie reviews.")] = None,
-    seconds: Annotated[int, typer.Option(min=2, help="Of load at each number of connections.")] = 15,
-    repeats: Annotated[int, typer.Option(min=1, help="Into how many turns they are cut.")] = 12,
+    seconds: Annotated[int, typer.Option(min=4, help="Of load at each number of connections, and again in turns.")] = 60,
 ) -> None:
     """Measure a server on the loopback with wrk, and print the page."""
     if shutil.which("wrk") is None:
         raise InputError("there is no wrk: apt-get install wrk")
-    rows = machine.describe(f"python -m benchmarks.serving DIR --seconds {seconds} --repeats {repeats}")
+    rows = machine.describe(f"python -m benchmarks.serving DIR --seconds {seconds}")
     chosen = read_texts(texts, SENTENCES)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a file for each connection, here and in the server
     with Server(directory) as server:
-        sections = [below(server, directory, chosen, seconds, repeats), overloaded(server, chosen, min(seconds, 15))]
+        sections = [below(server, directory, chosen, seconds), overloaded(server, chosen, min(seconds, 15))]
     sections += [above(directory, chosen, seconds), large(directory, chosen, min(seconds, 20))]
     notes = "Written by `benchmarks/serving.py`: a server on the loopback and wrk, on the same cores."
     print(page("Performance of the server", rows, notes, sections))

@@ -118,6 +118,8 @@ BAD_JSONL = {
     b'{"text": "a", "other": 1}': "the column 'other' is not in the first row",
     b"[1]": "expected a JSON object",
     b"{": "not valid JSON",
+    b'{"text": "a", "id": ' + 200 * b"[" + 200 * b"]" + b"}": "nested deeper than 200 levels",
+    b'{"text": "a", "id": ' + 990 * b"[" + 990 * b"]" + b"}": "nested deeper|not valid JSON",
 }
 
 
@@ -131,6 +133,14 @@ def test_a_bad_row_of_a_csv_is_told_and_the_next_one_is_read(line, problem, tmp_
 def test_a_bad_row_of_a_jsonl_is_told_and_the_next_one_is_read(line, problem, tmp_path):
     (tmp_path / "a.jsonl").write_bytes(b'{"text": "fine", "id": 1}\n' + line + b'\n{"text": "fine"}\n')
     bad_in_the_middle(tmp_path / "a.jsonl", problem, 2)
+
+
+def test_as_many_levels_as_a_row_may_have_are_read(tmp_path):
+    levels = 199 * "[" + 199 * "]"
+    wide = json.dumps(300 * [[]])
+    (tmp_path / "a.jsonl").write_text(f"""{{"text": "a", "id": {levels}}}\n{{"text": "b", "id": {wide}}}\n""")
+    rows = list(open_input(tmp_path / "a.jsonl").rows())
+    assert [(row.problem, json.dumps(row.values["id"])) for row in rows] == [(None, levels), (None, wide)]
 
 
 @pytest.mark.parametrize(("value", "problem"), [(None, "is missing"), ("", "is empty"), (b"caf\xe9", "0xe9 is not UTF-8")])

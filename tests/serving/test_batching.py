@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
 import weakref
@@ -116,6 +117,29 @@ def test_no_thread_holds_a_model_that_was_answered_by():
         time.sleep(0.01)
     batcher.close()
     assert gone() is None
+
+
+@pytest.mark.parametrize(("values", "seconds", "status"), [([1.0], 0.05, 504), ([-1.0], 60.0, 400)])
+def test_inputs_of_a_request_that_failed_are_freed_without_a_search_for_garbage(values, seconds, status):
+    model = Doubling(wait=0.0 if status == 400 else 0.3)
+
+    async def once():
+        batcher = Batcher(Limits(), Metrics())
+        batcher.start()
+        inputs = np.array(values)
+        gone = weakref.ref(inputs)
+        with pytest.raises(RequestError) as raised:
+            await batcher.answer(model, "serving_default", {"x": inputs}, time.monotonic() + seconds)
+        assert raised.value.status == status
+        del raised
+        await asyncio.to_thread(batcher.close)
+        return gone
+
+    gc.disable()
+    try:
+        assert asyncio.run(once())() is None
+    finally:
+        gc.enable()
 
 
 def test_a_bad_request_harms_no_other():

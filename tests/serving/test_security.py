@@ -76,6 +76,8 @@ def test_pages_elsewhere_may_call_only_if_asked_for(client, plain):
     with running(plain.parent, cors_origins=("https://example.org",)) as open_client:
         allowed = open_client.session.options(open_client.url + path, headers=preflight, timeout=30)
         assert (allowed.status_code, allowed.headers["access-control-allow-origin"]) == (200, "https://example.org")
+        refused = open_client.post(path, "{", headers={"Origin": "https://example.org"})
+        assert refused.headers["access-control-expose-headers"] == "Retry-After, X-Request-Id"
         other = open_client.get("/healthz", headers={"Origin": "https://other.example"})
         assert "access-control-allow-origin" not in other.headers
 

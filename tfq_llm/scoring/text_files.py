@@ -17,6 +17,9 @@ from tfq_llm.scoring.inputs import START, Position, Row, text_problem
 MAX_LINE = 1 << 24
 """Bytes of a line, and characters of a field: more is a file without line breaks, or a quotation mark that nothing closes."""
 
+DEEPEST = 200
+"""Levels of objects and arrays in a line of JSON: Python reads and writes a few times as many, how many depends on where."""
+
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -201,4 +204,18 @@ def _object(line: str) -> tuple[dict[str, Any], str | None]:
         return {}, f"not valid JSON ({error})."
     if not isinstance(values, dict):
         return {}, f'expected a JSON object such as {{"text": …}}, found {line[:40]!r}.'
+    if line.count("{") + line.count("[") > DEEPEST and _is_deeper(values):
+        return {}, f"its values are nested deeper than {DEEPEST} levels."
     return values, None
+
+
+def _is_deeper(value: Any) -> bool:
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for each in level
+            for inner in (each.values() if isinstance(each, dict) else each)
+            if isinstance(inner, (dict, list))
+        ]
+    return bool(level)

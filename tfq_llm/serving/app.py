@@ -54,6 +54,7 @@ def make_app(service: Service) -> FastAPI:
             allow_origins=origins,
             allow_methods=("GET", "POST"),
             allow_headers=("Authorization", "Content-Encoding", "Content-Type"),
+            expose_headers=("Retry-After", "X-Request-Id"),
         )
     app.add_middleware(Observing, service=service)
     return app

@@ -113,6 +113,7 @@ class Batcher:
             raise
         finally:
             timer.cancel()
+            del waiting  # its future may hold an error, whose traceback holds this frame
 
     def _enqueue(self, waiting: _Waiting) -> None:
         with self._changed:
@@ -176,19 +177,21 @@ class Batcher:
 
     def _answer(self, batch: Sequence[_Waiting]) -> None:
         """Calls the model for a batch. If it refuses the inputs, either half is tried alone, for one request is to blame."""
+        is_refused = False
         try:
             found: Tensors | Exception = self._call(batch)
         except RequestError as error:
-            if len(batch) > 1:
-                middle = len(batch) // 2
-                for half in (batch[:middle], batch[middle:]):
-                    if wanted := [waiting for waiting in half if waiting.is_wanted]:
-                        self._answer(wanted)
-                return
-            found = error
+            # Its traceback would hold the requests, which hold the error: all of it would stay until a search for garbage.
+            found, is_refused = error.with_traceback(None), True
         except Exception as error:
             failure("the model failed", error, version=batch[0].model.version, rows=_rows(batch))
             found = RequestError(errors.INTERNAL, "the model failed; the server's log says where.")
+        if is_refused and len(batch) > 1:
+            middle = len(batch) // 2
+            for half in (batch[:middle], batch[middle:]):
+                if wanted := [waiting for waiting in half if waiting.is_wanted]:
+                    self._answer(wanted)
+            return
         batch[0].loop.call_soon_threadsafe(_deliver, batch, found)
 
     def _call(self, batch: Sequence[_Waiting]) -> Tensors:
