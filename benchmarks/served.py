@@ -100,9 +100,10 @@ class Server:
         times = psutil.Process(self._process.pid).cpu_times()
         return float(times.user + times.system)
 
-    def counter(self, name: str) -> float:
-        """The sum of a metric over its labels."""
-        return sum(float(value) for value in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", self.metrics(), re.MULTILINE))
+    def batches(self) -> tuple[float, float]:
+        """Rows that the model was called with so far, and calls."""
+        counted = dict(re.findall(r"^tfq_llm_batch_rows_(sum|count) (\S+)$", self.metrics(), re.MULTILINE))
+        return float(counted["sum"]), float(counted["count"])
 
     def metrics(self) -> str:
         """What Prometheus would be told."""
