@@ -30,7 +30,7 @@ import requests
 from tests.docs.pages import ROOT, Command, commands, python_examples
 from tfq_llm import data
 
-LEFT_OUT = r"^(make|pip|python\S*|for|cd|docker|export|kill|\.) |HOST:PORT|s3://|DIR/"
+LEFT_OUT = r"^(make|pip|python\S*|for|cd|docker|export|kill|\.) |HOST:PORT|--cluster|s3://|DIR/"
 WITH_PYTHON = ("serving.md",)
 SERVERS = r"tfq-llm (ionq emulate|serve) "
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "IONQ_API_KEY": "emulator", "TF_CPP_MIN_LOG_LEVEL": "3"}
