@@ -88,7 +88,7 @@ def measured(server: Server) -> Iterator[dict[str, float]]:
 def below(server: Server, directory: Path, texts: Sequence[str], seconds: int) -> Section:
     """Below the limits: what each number of connections gets, and, in turns, what the model does here at the same batch size."""
     model, rows, marks, wrong = load(directory), [], [], 0
-    turns = max(2, seconds // TURN_SECONDS)
+    turns = seconds // TURN_SECONDS
     for connections in CONNECTIONS:
         server.load(texts, connections, 2)
         loads, costs, alone, two = [server.load(texts, connections, seconds)], [], [], []
@@ -226,7 +226,9 @@ def above(directory: Path, texts: Sequence[str], seconds: int) -> Section:
 def main(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="An exported model that takes texts.")],
     texts: Annotated[Path | None, typer.Option(metavar="FILE", help="Sentences, one a line. Default: movie reviews.")] = None,
-    seconds: Annotated[int, typer.Option(min=4, help="Of load at each number of connections, and again in turns.")] = 60,
+    seconds: Annotated[
+        int, typer.Option(min=2 * TURN_SECONDS, help="Of load at each number of connections, and again in turns.")
+    ] = 60,
 ) -> None:
     """Measure a server on the loopback with wrk, and print the page."""
     if shutil.which("wrk") is None:

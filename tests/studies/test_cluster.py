@@ -64,8 +64,8 @@ def test_a_cluster_that_does_not_answer_is_told(tmp_path: Path, monkeypatch: pyt
 
 @needs_ray
 @pytest.mark.campaign
-def test_a_trial_on_a_cluster_that_takes_too_long_is_stopped(  # type: ignore[no-untyped-def]
-    nodes, tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_a_trial_on_a_cluster_that_takes_too_long_is_stopped(
+    nodes: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = Store(tmp_path / "study")
     hangs, dies = entry(1, method="hangs"), entry(2, method="dies")
@@ -88,8 +88,8 @@ def test_a_trial_on_a_cluster_that_takes_too_long_is_stopped(  # type: ignore[no
 
 @needs_ray
 @pytest.mark.slow
-def test_trials_that_fail_cost_only_themselves_and_a_machine_without_the_directory_is_not_let_in(  # type: ignore[no-untyped-def]
-    nodes, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+def test_trials_that_fail_cost_only_themselves_and_a_machine_without_the_directory_is_not_let_in(
+    nodes: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     store = Store(tmp_path / "study")
     entries = [entry(1, method="dies"), entry(2, method="dies once"), entry(3, method="raises"), entry(4), entry(5)]
@@ -108,7 +108,7 @@ def test_trials_that_fail_cost_only_themselves_and_a_machine_without_the_directo
 
 @needs_ray
 @pytest.mark.campaign
-def test_a_study_survives_the_loss_of_a_node(nodes, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:  # type: ignore[no-untyped-def]
+def test_a_study_survives_the_loss_of_a_node(nodes: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     store, trials = Store(tmp_path / "study"), 80
 
     def lose_a_node() -> None:
